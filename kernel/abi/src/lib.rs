@@ -1,1 +1,180 @@
-//! See the crate description.
+//! Berth's private system calls: numbers, records, flags.
+//!
+//! Ordinary calls have Linux's numbers and structures ([`linux`]); the container calls are a range
+//! of their own from [`FIRST`]. They need CAP_SYS_ADMIN in the initial user, pid and mount
+//! namespaces and are ENOSYS elsewhere.
+//!
+//! Every container call takes one record, `call(NR, &mut ContainerCall, size_of::<ContainerCall>())`,
+//! and gives a number or a negative errno in the result register. With an error the kernel writes a
+//! sentence that names the key, the value and the reason to `error`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub use linux_raw_sys as linux;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// The first private call number.
+pub const FIRST: u64 = 1024;
+/// One past the last private call number.
+pub const END: u64 = FIRST + 16;
+
+/// `container_create`: builds a container from `config` (the `key=value` text) and the bundle
+/// directory `bundle_fd`; its descriptors 0, 1 and 2 are the caller's. Waits for the create hooks.
+/// Returns init's pid as the caller's pid namespace sees it.
+pub const CONTAINER_CREATE: u64 = FIRST;
+/// `container_start`: runs the program of a created container. Returns 0.
+pub const CONTAINER_START: u64 = FIRST + 1;
+/// `container_state`: writes a [`StateRecord`] and its texts to `out`. Returns the bytes written,
+/// or those needed when `out_len` is 0; ERANGE when it is too small.
+pub const CONTAINER_STATE: u64 = FIRST + 2;
+/// `container_kill`: sends signal `arg` to init. Returns 0.
+pub const CONTAINER_KILL: u64 = FIRST + 3;
+/// `container_delete`: removes a stopped container and runs its poststop hooks. With
+/// [`DELETE_FORCE`] kills it first and waits for its end. Returns 0; hooks' warnings in `error`.
+pub const CONTAINER_DELETE: u64 = FIRST + 4;
+/// `container_list`: writes ids after `id` in their order, each ended by a NUL byte, as many as
+/// fit whole. Returns the bytes written; 0 at the end of the list.
+pub const CONTAINER_LIST: u64 = FIRST + 5;
+/// `container_wait`: waits until the container is stopped and writes an [`ExitRecord`] to `out`;
+/// with [`WAIT_NOHANG`] EAGAIN when it is not. Returns the bytes written.
+pub const CONTAINER_WAIT: u64 = FIRST + 6;
+/// `container_audit`: compares the counts of kernel objects with `out`, an earlier
+/// [`AuditRecord`]; writes the present one to `out`. Returns the bytes written.
+pub const CONTAINER_AUDIT: u64 = FIRST + 7;
+
+/// [`CONTAINER_DELETE`]: kill first, succeed when there is no such container.
+pub const DELETE_FORCE: u64 = 1;
+/// [`CONTAINER_WAIT`]: do not wait.
+pub const WAIT_NOHANG: u64 = 1;
+
+/// Bytes in the longest container id.
+pub const ID_MAX: usize = 128;
+
+/// The record of every container call. Addresses are the caller's; lengths are in bytes. Fields a
+/// call does not use must be 0 (EINVAL).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct ContainerCall {
+    /// Flags of the call; unknown ones are EINVAL.
+    pub flags: u64,
+    /// The container's id, UTF-8 without NUL.
+    pub id: u64,
+    /// Length of `id`.
+    pub id_len: u64,
+    /// Where the kernel writes why a call failed (UTF-8, cut to fit, no NUL); may be 0.
+    pub error: u64,
+    /// Room at `error`.
+    pub error_len: u64,
+    /// Written by the kernel: bytes at `error`.
+    pub error_used: u64,
+    /// CREATE: the configuration text.
+    pub config: u64,
+    /// CREATE: its length.
+    pub config_len: u64,
+    /// Where results go (STATE, LIST, WAIT, AUDIT).
+    pub out: u64,
+    /// Room at `out`.
+    pub out_len: u64,
+    /// KILL: the signal's number.
+    pub arg: u64,
+    /// CREATE: the bundle directory's descriptor, else 0.
+    pub bundle_fd: i32,
+    /// Must be 0.
+    pub reserved: u32,
+}
+
+/// `status` of a [`StateRecord`].
+pub mod status {
+    #![allow(missing_docs)]
+    pub const CREATING: u32 = 0;
+    pub const CREATED: u32 = 1;
+    pub const RUNNING: u32 = 2;
+    pub const STOPPED: u32 = 3;
+}
+
+/// How a process ended: `kind` of an [`ExitRecord`].
+pub mod exit {
+    /// It has not ended.
+    pub const NONE: u32 = 0;
+    /// It called exit; `value` is its code, 0 to 255.
+    pub const CODE: u32 = 1;
+    /// A signal killed it; `value` is the signal's number.
+    pub const SIGNAL: u32 = 2;
+}
+
+/// The fixed part of a container's state; the texts follow it at once, in this order: oci version,
+/// bundle, then for each annotation its key and its value. Each text is `u32` length (little
+/// endian) and bytes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct StateRecord {
+    /// One of [`status`].
+    pub status: u32,
+    /// Init's pid in the caller's pid namespace; 0 when stopped.
+    pub pid: u32,
+    /// When it was created: seconds since 1970-01-01 UTC.
+    pub created_sec: u64,
+    /// And nanoseconds.
+    pub created_nsec: u32,
+    /// How many annotations follow.
+    pub annotations: u32,
+    /// How init ended.
+    pub exit: ExitRecord,
+}
+
+/// How a container's init ended, and what it used.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct ExitRecord {
+    /// One of [`exit`].
+    pub kind: u32,
+    /// Exit code or signal.
+    pub value: u32,
+    /// 1 when the out-of-memory killer ended it.
+    pub oom_killed: u32,
+    /// Must be 0.
+    pub reserved: u32,
+    /// CPU time in user mode, nanoseconds, of all its tasks.
+    pub user_ns: u64,
+    /// CPU time in the kernel, nanoseconds.
+    pub system_ns: u64,
+}
+
+/// Counts of kernel objects, for the leak audit. Equal before and after a scenario, or something
+/// leaked.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct AuditRecord {
+    /// Frames in use.
+    pub frames: u64,
+    /// Tasks.
+    pub tasks: u64,
+    /// Processes, with those not yet waited for.
+    pub processes: u64,
+    /// Address spaces.
+    pub spaces: u64,
+    /// Inodes.
+    pub inodes: u64,
+    /// Open files.
+    pub files: u64,
+    /// Mounts.
+    pub mounts: u64,
+    /// Namespaces of all kinds.
+    pub namespaces: u64,
+    /// Control groups.
+    pub groups: u64,
+    /// Waiters and timers.
+    pub waiters: u64,
+    /// Containers.
+    pub containers: u64,
+    /// Jobs waiting to be done; an audit is only meaningful at 0.
+    pub jobs: u64,
+}
