@@ -1,2 +1,56 @@
-//! See the crate description.
-fn main() {}
+//! `cargo xtask`: the one tool that builds Berth, boots it, tests it and checks its sources.
+//!
+//! One file per subject; `args` lists every command.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod args;
+mod build;
+mod control;
+mod cpio;
+mod initramfs;
+mod judge;
+mod paths;
+mod process;
+mod qemu;
+mod run;
+mod rundir;
+mod setup;
+mod toolchain;
+mod tree;
+
+use args::Command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = match args::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("xtask: {error}\n{}", args::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match dispatch(command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            // 125, as other container tools use it: the tool failed, not the command it ran.
+            ExitCode::from(125)
+        }
+    }
+}
+
+/// Runs one command; the value is the exit status.
+fn dispatch(command: Command) -> anyhow::Result<u8> {
+    let paths = paths::Paths::find()?;
+    match command {
+        Command::Help => {
+            println!("{}", args::USAGE);
+            Ok(0)
+        }
+        Command::Setup => setup::all(&paths).map(|()| 0),
+        Command::Build => build::all(&paths).map(|()| 0),
+        Command::Run(options) => run::run(&paths, &options),
+    }
+}

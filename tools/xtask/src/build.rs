@@ -1,0 +1,165 @@
+//! Building the kernel and the programs that run on it.
+
+use crate::initramfs;
+use crate::paths::Paths;
+use crate::process::output;
+use crate::setup;
+use crate::toolchain::{KERNEL, Toolchain, USERLAND};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The programs of the initramfs: (package, binary).
+pub const PROGRAMS: [(&str, &str); 3] = [
+    ("berth-init", "init"),
+    ("berth-oci-shim", "oci"),
+    ("berth-probe", "probe"),
+];
+
+/// Builds all that a boot needs.
+pub fn all(paths: &Paths) -> Result<()> {
+    setup::for_run(paths)?;
+    kernel(paths)?;
+    userland(paths)?;
+    initramfs::write_base(paths)
+}
+
+/// Builds the kernel; the result is [`Paths::kernel_elf`].
+pub fn kernel(paths: &Paths) -> Result<()> {
+    let toolchain = Toolchain::find(KERNEL)?;
+    announce("the kernel", &paths.kernel_elf());
+    let mut cargo = kernel_cargo(paths, &toolchain, "build")?;
+    cargo.args(["--release", "--package", "berth-x86_64"]);
+    let built = executables(&mut cargo)?;
+    let [elf] = built.as_slice() else {
+        bail!("the kernel build made {} programs, not one", built.len());
+    };
+    install(elf, &paths.kernel_elf())
+}
+
+/// `cargo SUBCOMMAND` for the kernel's target; its own target directory keeps it out of the way of host builds.
+pub fn kernel_cargo(paths: &Paths, toolchain: &Toolchain, subcommand: &str) -> Result<Command> {
+    let mut cargo = toolchain.cargo(subcommand)?;
+    cargo
+        .current_dir(paths.root())
+        .args(["--quiet", "--target", KERNEL, "--target-dir"])
+        .arg(paths.target().join("kernel"));
+    if toolchain.build_std {
+        cargo
+            .env("CARGO_UNSTABLE_BUILD_STD", "core,alloc,compiler_builtins")
+            .env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "compiler-builtins-mem");
+        if !toolchain.has_rust_lld() {
+            cargo.env("CARGO_TARGET_X86_64_UNKNOWN_NONE_LINKER", "ld");
+        }
+    }
+    Ok(cargo)
+}
+
+/// Builds the programs; the results are in [`Paths::guest_programs`].
+pub fn userland(paths: &Paths) -> Result<()> {
+    let toolchain = Toolchain::find(USERLAND)?;
+    announce("the programs", &paths.guest_programs());
+    let mut cargo = toolchain.cargo("build")?;
+    cargo
+        .current_dir(paths.root())
+        .args([
+            "--quiet",
+            "--profile",
+            "small",
+            "--target",
+            USERLAND,
+            "--target-dir",
+        ])
+        .arg(paths.target().join("userland"));
+    for (package, _) in PROGRAMS {
+        cargo.args(["--package", package]);
+    }
+    let mut flags = String::from("-C relocation-model=static -C target-feature=+crt-static");
+    if toolchain.build_std {
+        let unwinder = unwinder_directory(paths)?;
+        flags += " -C linker=musl-gcc -C link-self-contained=no -L ";
+        flags += unwinder
+            .to_str()
+            .context("the path of target/ is not UTF-8")?;
+        cargo
+            .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort")
+            .env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "");
+    }
+    cargo.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS", flags);
+    let built = executables(&mut cargo)?;
+    for (package, binary) in PROGRAMS {
+        let program = built
+            .iter()
+            .find(|path| path.file_name().is_some_and(|name| name == binary))
+            .with_context(|| format!("the package {package} made no program {binary}"))?;
+        install(program, &paths.guest_programs().join(binary))?;
+    }
+    Ok(())
+}
+
+/// The first build takes a minute, since the library is built too; do not leave people without a word.
+fn announce(what: &str, result: &Path) {
+    if !result.exists() {
+        eprintln!("xtask: building {what} for the first time");
+    }
+}
+
+/// A directory in which `-lunwind` finds gcc's unwinder: std's musl port links it by that name even with panic=abort.
+fn unwinder_directory(paths: &Paths) -> Result<PathBuf> {
+    let found = output(Command::new("gcc").arg("-print-file-name=libgcc_eh.a"))?;
+    let library = Path::new(found.trim());
+    if !library.is_absolute() {
+        bail!("gcc does not know its libgcc_eh.a");
+    }
+    let dir = paths.target().join("userland/unwind");
+    std::fs::create_dir_all(&dir)?;
+    let link = dir.join("libunwind.a");
+    if std::fs::read_link(&link).ok().as_deref() != Some(library) {
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(library, &link)?;
+    }
+    Ok(dir)
+}
+
+/// Runs a cargo build and returns the programs it made or found fresh.
+fn executables(cargo: &mut Command) -> Result<Vec<PathBuf>> {
+    cargo
+        .arg("--message-format=json-render-diagnostics")
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    let out = cargo.output().context("cannot start cargo")?;
+    if !out.status.success() {
+        bail!("cargo build failed");
+    }
+    let text = String::from_utf8(out.stdout)?;
+    Ok(text.lines().filter_map(executable).collect())
+}
+
+/// The program a line of cargo's JSON speaks of.
+fn executable(line: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(line).ok()?;
+    message.get("executable")?.as_str().map(PathBuf::from)
+}
+
+/// Puts a copy of `from` at `to` in one step, so that a machine that is just starting sees the old or the new file.
+fn install(from: &Path, to: &Path) -> Result<()> {
+    let dir = to.parent().context("no directory to install into")?;
+    std::fs::create_dir_all(dir)?;
+    let draft = to.with_extension(format!("new-{}", std::process::id()));
+    std::fs::copy(from, &draft).with_context(|| format!("cannot copy {}", from.display()))?;
+    std::fs::rename(&draft, to).with_context(|| format!("cannot write {}", to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_artifacts_with_a_program_count() {
+        let program = r#"{"reason":"compiler-artifact","executable":"/t/berth.elf"}"#;
+        let library = r#"{"reason":"compiler-artifact","executable":null}"#;
+        assert_eq!(executable(program), Some(PathBuf::from("/t/berth.elf")));
+        assert_eq!(executable(library), None);
+        assert_eq!(executable("warning: text"), None);
+    }
+}

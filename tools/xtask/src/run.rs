@@ -1,0 +1,96 @@
+//! `cargo xtask run`: the one door to the machine, for people and tests alike.
+
+use crate::args::RunOptions;
+use crate::build;
+use crate::control::Report;
+use crate::initramfs;
+use crate::judge::{MACHINE_FAILED, Reason, Verdict, judge};
+use crate::paths::Paths;
+use crate::qemu::{Machine, boot};
+use crate::rundir::RunDir;
+use anyhow::{Context, Result};
+use std::path::Path;
+
+/// Boots as `options` say; the value is the exit status.
+pub fn run(paths: &Paths, options: &RunOptions) -> Result<u8> {
+    if options.build {
+        build::all(paths)?;
+    }
+    let dir = RunDir::create(paths, options.log_dir.as_deref())?;
+    let archive = initramfs::for_run(paths, options)?;
+    std::fs::write(dir.initramfs(), archive)
+        .with_context(|| format!("cannot write {}", dir.initramfs().display()))?;
+
+    let append = kernel_parameters(options);
+    let ended = boot(
+        &Machine {
+            kernel: &paths.kernel_elf(),
+            memory: &options.memory,
+            append: &append,
+            icount: options.icount,
+            timeout: options.timeout,
+        },
+        &dir,
+    )?;
+    // Some MiB, and made again from its parts by the next run.
+    std::fs::remove_file(dir.initramfs()).context("cannot remove the run's initramfs")?;
+
+    let report = Report::parse(&ended.control);
+    for (name, value) in &report.icounts {
+        eprintln!("berth: icount {name} {value}");
+    }
+    Ok(match judge(ended.end, &report) {
+        Verdict::Command(status) => status,
+        Verdict::Failed(reason) => {
+            explain(&reason, &dir);
+            MACHINE_FAILED
+        }
+    })
+}
+
+/// The kernel command line: how init is to behave, then what the caller adds.
+fn kernel_parameters(options: &RunOptions) -> String {
+    let mode = if options.command.is_empty() {
+        "mode=demo"
+    } else {
+        "mode=cmd"
+    };
+    let mut words = vec![mode];
+    words.extend(options.append.iter().map(String::as_str));
+    words.join(" ")
+}
+
+/// Says on stderr why the machine failed, and where to read more.
+fn explain(reason: &Reason, dir: &RunDir) {
+    eprintln!("xtask: {reason}");
+    if let Reason::Died(_) = reason {
+        print_tail(&dir.qemu_log(), 5);
+    }
+    print_tail(&dir.kernel_log(), 12);
+    eprintln!("xtask: logs: {}", dir.path().display());
+}
+
+/// Prints the last lines of a log.
+fn print_tail(log: &Path, count: usize) {
+    let bytes = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let skipped = lines.len().saturating_sub(count);
+    for line in lines.iter().skip(skipped) {
+        eprintln!("  | {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_words_come_last() {
+        let mut options = RunOptions::default();
+        options.append.push(String::from("loglevel=debug"));
+        assert_eq!(kernel_parameters(&options), "mode=demo loglevel=debug");
+        options.command.push("true".into());
+        assert_eq!(kernel_parameters(&options), "mode=cmd loglevel=debug");
+    }
+}
