@@ -1,0 +1,79 @@
+//! How a call ends when it does not end well.
+
+use crate::cgroup::GroupId;
+use crate::wait::Pending;
+use linux_raw_sys::errno as linux;
+
+/// A Linux error number (errno(3)), positive.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Errno(pub u16);
+
+macro_rules! errnos {
+    ($($name:ident)*) => {
+        #[allow(missing_docs)] // the names are errno(3)'s
+        impl Errno {
+            $(pub const $name: Errno = Errno(linux::$name as u16);)*
+            /// The symbolic name, for messages.
+            pub fn name(self) -> &'static str {
+                match self.0 as u32 {
+                    $(linux::$name => stringify!($name),)*
+                    _ => "errno out of range",
+                }
+            }
+        }
+    };
+}
+
+errnos! {
+    EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT
+    ENOTBLK EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG
+    ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY
+    ELOOP ENODATA EOVERFLOW ENOTSOCK EOPNOTSUPP EAFNOSUPPORT EADDRINUSE ECONNREFUSED ETIMEDOUT
+    EALREADY ESTALE EUSERS ECANCELED EHWPOISON EBADFD ENOTUNIQ EISCONN ENOTCONN ECONNRESET
+}
+
+impl core::fmt::Debug for Errno {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl core::fmt::Display for Errno {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Memory ran out, or a limit of this group forbids more. It travels up to the trap, which
+/// reclaims or kills in the group and, as nothing was published, makes the call again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoMem(pub GroupId);
+
+/// Why a call handler has no result (yet).
+#[derive(Debug)]
+pub enum Stop {
+    /// The call failed.
+    Errno(Errno),
+    /// No memory; see [`NoMem`].
+    NoMem(NoMem),
+    /// The call has to wait: park the task and call the handler again when woken.
+    Wait(Pending),
+    /// There is nobody to give a result to (exit), or the registers were replaced (execve,
+    /// rt_sigreturn): leave rax alone.
+    Gone,
+}
+
+impl From<Errno> for Stop {
+    fn from(e: Errno) -> Stop {
+        Stop::Errno(e)
+    }
+}
+
+impl From<NoMem> for Stop {
+    fn from(e: NoMem) -> Stop {
+        Stop::NoMem(e)
+    }
+}
+
+/// Everything a handler can say: the value for rax, or why there is none.
+pub type Call = Result<u64, Stop>;

@@ -1,0 +1,390 @@
+//! The kernel as a value: traps go in, what to do next comes out.
+
+use crate::cgroup::Groups;
+use crate::container::Containers;
+use crate::error::NoMem;
+use crate::fs::Fs;
+use crate::machine::{Access, FpuArea, Machine, Next, PowerOff, Trap, UserRegs};
+use crate::mm::frames::{Frames, Origin};
+use crate::mm::{Fault, Spaces};
+use crate::ns::Namespaces;
+use crate::sched::{SLICE, Sched};
+use crate::task::signal::{self, Delivered};
+use crate::task::{RunState, SigInfo, TaskId, Tasks};
+use crate::wait::{WaitKey, Waits};
+use crate::work::{Job, Work};
+use crate::{Cx, mm, syscall};
+use alloc::collections::BTreeSet;
+
+/// Bytes that the heap holds before a trap starts: the most that the small objects of one call
+/// take. What is sized by input comes on top, by `try_reserve`.
+const HEAP_RESERVE: usize = 1 << 20;
+
+/// Why the machine could not be brought up.
+#[derive(Debug)]
+pub enum BootError {
+    /// No memory for the first objects.
+    NoMemory,
+    /// The initial archive is damaged, or lacks /init; what and where.
+    Archive(&'static str),
+}
+
+/// Every object of the system. Functions take it by `&mut`: the borrow checker is the lock.
+pub struct Kernel {
+    /// Physical memory.
+    pub frames: Frames,
+    /// Who pays.
+    pub groups: Groups,
+    /// Address spaces.
+    pub spaces: Spaces,
+    /// Files.
+    pub fs: Fs,
+    /// Processes and threads.
+    pub tasks: Tasks,
+    /// Namespaces.
+    pub ns: Namespaces,
+    /// Containers.
+    pub containers: Containers,
+    /// Who waits for what.
+    pub waits: Waits,
+    /// Who runs.
+    pub sched: Sched,
+    /// Long work.
+    pub work: Work,
+    /// Set when the machine shall end.
+    pub power: Option<PowerOff>,
+    /// Call numbers already logged as unknown.
+    unknown: BTreeSet<u64>,
+}
+
+impl Kernel {
+    /// A kernel with the memory of this machine and no tasks: [`Kernel::boot`] without the
+    /// initial archive.
+    pub fn new(m: &mut dyn Machine) -> Kernel {
+        let ranges = m.memory();
+        Kernel {
+            frames: Frames::new(&ranges),
+            groups: Groups::new(),
+            spaces: Spaces::default(),
+            fs: Fs::default(),
+            tasks: Tasks::default(),
+            ns: Namespaces::default(),
+            containers: Containers::default(),
+            waits: Waits::default(),
+            sched: Sched::default(),
+            work: Work::default(),
+            power: None,
+            unknown: BTreeSet::new(),
+        }
+    }
+
+    /// The user context of a CPU stopped with `trap`; `regs` are its registers (those of
+    /// [`Trap::Idle`] mean nothing). Says what the CPU does next.
+    pub fn on_trap(&mut self, m: &mut dyn Machine, regs: UserRegs, trap: Trap) -> Next {
+        let now = m.now();
+        self.top_up_heap(m);
+        self.account_user(&regs, now);
+        self.waits.expire(now);
+        match (trap, self.sched.current) {
+            (Trap::Input, _) => self
+                .waits
+                .wake(WaitKey::Input(crate::machine::Port::Console)),
+            (Trap::Timer | Trap::Idle, _) | (_, None) => {}
+            (Trap::Syscall, Some(task)) => {
+                let mut cx = Cx {
+                    m,
+                    now,
+                    task,
+                    resume: None,
+                };
+                syscall::enter(self, &mut cx);
+            }
+            (Trap::PageFault { addr, access, .. }, Some(task)) => {
+                let mut cx = Cx {
+                    m,
+                    now,
+                    task,
+                    resume: None,
+                };
+                self.page_fault(&mut cx, addr, access);
+            }
+            (Trap::Exception { vector, error }, Some(task)) => {
+                let mut cx = Cx {
+                    m,
+                    now,
+                    task,
+                    resume: None,
+                };
+                let info = signal::of_exception(vector, error, regs.rip);
+                signal::force(self, &mut cx, info);
+            }
+        }
+        self.work_slice(m);
+        self.next(m, now)
+    }
+
+    /// Stores the registers of the task that ran, and charges it the time.
+    fn account_user(&mut self, regs: &UserRegs, now: u64) {
+        let since = self.sched.since;
+        if let Some(task) = self
+            .sched
+            .current
+            .and_then(|id| self.tasks.tasks.get_mut(id))
+        {
+            task.regs = *regs;
+            task.times.0 = task.times.0.saturating_add(now.saturating_sub(since));
+        }
+        self.sched.since = now;
+    }
+
+    fn page_fault(&mut self, cx: &mut Cx, addr: u64, access: Access) {
+        let Some(space) = self
+            .tasks
+            .tasks
+            .get(cx.task)
+            .and_then(|t| t.mm.as_ref())
+            .map(|mm| mm.key())
+        else {
+            return;
+        };
+        let fault = match mm::fault(self, cx.m, space, addr, access) {
+            Ok(()) => return,
+            Err(fault) => fault,
+        };
+        let info = match fault {
+            Fault::NotMapped => SigInfo {
+                signal: 11,
+                code: 1,
+                addr,
+                ..SigInfo::default()
+            },
+            Fault::Forbidden => SigInfo {
+                signal: 11,
+                code: 2,
+                addr,
+                ..SigInfo::default()
+            },
+            Fault::BehindEnd => SigInfo {
+                signal: 7,
+                code: 2,
+                addr,
+                ..SigInfo::default()
+            },
+            Fault::NoMem(no_mem) => {
+                // With room the instruction simply runs again.
+                if self.make_room(cx.m, no_mem) {
+                    return;
+                }
+                SigInfo {
+                    signal: 9,
+                    code: 0x80,
+                    ..SigInfo::default()
+                }
+            }
+        };
+        signal::force(self, cx, info);
+    }
+
+    /// Finds memory after [`NoMem`]: finishes queued work, or kills in the group. Returns whether
+    /// anything was freed, so that trying again makes sense.
+    pub fn make_room(&mut self, m: &mut dyn Machine, no_mem: NoMem) -> bool {
+        let before = (self.frames.free(), self.groups.usage(no_mem.0).memory);
+        while self.work_slice(m) {
+            if (self.frames.free(), self.groups.usage(no_mem.0).memory) != before {
+                return true;
+            }
+        }
+        mm::oom_kill(self, m, no_mem.0)
+    }
+
+    /// Does one slice of queued work; returns whether there was any.
+    fn work_slice(&mut self, m: &mut dyn Machine) -> bool {
+        let Some(job) = self.work.take() else {
+            return false;
+        };
+        let rest = match job {
+            Job::Space(job) => mm::teardown_step(self, m, job).map(Job::Space),
+            Job::Inode(job) => crate::fs::teardown_step(self, m, job).map(Job::Inode),
+        };
+        if let Some(rest) = rest {
+            self.work.put_back(rest);
+        }
+        true
+    }
+
+    /// Gives the heap frames until it holds its reserve, so that the small allocations of a trap
+    /// cannot fail.
+    fn top_up_heap(&mut self, m: &mut dyn Machine) {
+        let root = self.groups.root();
+        while m.heap_free() < HEAP_RESERVE {
+            let Ok(frame) = self.frames.alloc(&mut self.groups, root, Origin::Heap) else {
+                break;
+            };
+            if !m.heap_grow(frame) {
+                self.frames.release(&mut self.groups, frame);
+                break;
+            }
+        }
+    }
+
+    /// Decides who runs next, and brings that task to the edge of user mode: its waiting call is
+    /// made again, its signals are delivered.
+    fn next(&mut self, m: &mut dyn Machine, now: u64) -> Next {
+        loop {
+            if let Some(power) = self.power {
+                return Next::PowerOff(power);
+            }
+            self.queue_woken();
+            let Some(id) = self.pick(now) else {
+                if self.work_slice(m) {
+                    continue;
+                }
+                self.account_system(m.now());
+                return Next::Idle {
+                    deadline: self.waits.next_deadline(),
+                };
+            };
+            let mut cx = Cx {
+                m,
+                now,
+                task: id,
+                resume: None,
+            };
+            if !self.ready(&mut cx) {
+                continue;
+            }
+            if let Some(next) = self.run(m, id) {
+                return next;
+            }
+        }
+    }
+
+    /// Brings a task to the edge of user mode; false when it stopped being runnable on the way.
+    fn ready(&mut self, cx: &mut Cx) -> bool {
+        if let Some(call) = self
+            .tasks
+            .tasks
+            .get_mut(cx.task)
+            .and_then(|t| t.call.take())
+        {
+            syscall::retry(self, cx, call);
+        }
+        if !self.is_runnable(cx.task) || signal::deliver(self, cx) == Delivered::Gone {
+            return false;
+        }
+        // A call that is still there waits on: the signal that kept it awake came to nothing.
+        self.tasks
+            .tasks
+            .get(cx.task)
+            .is_some_and(|t| t.call.is_none() && t.state == RunState::Runnable)
+    }
+
+    fn is_runnable(&self, task: TaskId) -> bool {
+        self.tasks
+            .tasks
+            .get(task)
+            .is_some_and(|t| t.state == RunState::Runnable)
+    }
+
+    fn queue_woken(&mut self) {
+        for id in self.waits.take_woken() {
+            if let Some(task) = self.tasks.tasks.get_mut(id) {
+                if task.state == RunState::Parked {
+                    task.state = RunState::Runnable;
+                    self.sched.add(id);
+                }
+            }
+        }
+    }
+
+    /// The current task while its slice lasts or nobody waits, else the first of the queue.
+    fn pick(&mut self, now: u64) -> Option<TaskId> {
+        if let Some(current) = self.sched.current {
+            if self.is_runnable(current) {
+                if now < self.sched.slice_end || !self.sched.contended() {
+                    return Some(current);
+                }
+                self.sched.add(current);
+            }
+        }
+        self.account_system(now);
+        loop {
+            let Some(id) = self.sched.take() else {
+                self.sched.current = None;
+                return None;
+            };
+            if self.is_runnable(id) {
+                self.sched.current = Some(id);
+                self.sched.slice_end = now.saturating_add(SLICE);
+                return Some(id);
+            }
+        }
+    }
+
+    /// Charges the time in the kernel since the last account to the current task.
+    fn account_system(&mut self, now: u64) {
+        let since = self.sched.since;
+        if let Some(task) = self
+            .sched
+            .current
+            .and_then(|id| self.tasks.tasks.get_mut(id))
+        {
+            task.times.1 = task.times.1.saturating_add(now.saturating_sub(since));
+        }
+        self.sched.since = now;
+    }
+
+    fn run(&mut self, m: &mut dyn Machine, id: TaskId) -> Option<Next> {
+        self.give_fpu(m, id);
+        let (regs, mm) = {
+            let task = self.tasks.tasks.get(id)?;
+            (task.regs, task.mm.as_ref()?.key())
+        };
+        let space = self.spaces.get(mm)?.space;
+        let now = m.now();
+        self.account_system(now);
+        let slice = if self.sched.contended() {
+            self.sched.slice_end
+        } else {
+            u64::MAX
+        };
+        Some(Next::Run {
+            space,
+            regs,
+            deadline: slice.min(self.waits.next_deadline()),
+        })
+    }
+
+    /// Loads a task's FPU state, storing that of the one whose state the CPU has.
+    fn give_fpu(&mut self, m: &mut dyn Machine, id: TaskId) {
+        if self.sched.fpu_owner == Some(id) {
+            return;
+        }
+        self.store_fpu(m);
+        if let Some(task) = self.tasks.tasks.get(id) {
+            m.fpu_load(&task.fpu);
+            self.sched.fpu_owner = Some(id);
+        }
+    }
+
+    /// Stores the FPU state that the CPU has into its task, so that it can be read, copied or
+    /// changed there; the CPU loads it again before the task runs.
+    pub fn store_fpu(&mut self, m: &mut dyn Machine) {
+        if let Some(task) = self
+            .sched
+            .fpu_owner
+            .take()
+            .and_then(|id| self.tasks.tasks.get_mut(id))
+        {
+            let area: &mut FpuArea = &mut task.fpu;
+            m.fpu_save(area);
+        }
+    }
+
+    /// Logs a call number that is not implemented, once.
+    pub fn unknown_call(&mut self, number: u64) {
+        if self.unknown.len() < 1024 && self.unknown.insert(number) {
+            log::info!(target: "syscall", "call {number} is not implemented");
+        }
+    }
+}

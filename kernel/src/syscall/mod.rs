@@ -1,0 +1,146 @@
+//! System calls: decode, call one function, encode. One table of numbers.
+
+use crate::error::{Call, Errno, Stop};
+use crate::machine::UserRegs;
+use crate::task::{ParkedCall, RunState, signal};
+use crate::wait::Restart;
+use crate::{Cx, Kernel};
+
+/// A call's handler; the arguments are as the registers had them.
+pub type Handler = fn(&mut Kernel, &mut Cx, &[u64; 6]) -> Call;
+
+/// A line of the table: number, name, handler.
+pub type Line = (u32, &'static str, Handler);
+
+/// Numbers of Linux calls are below this.
+const LINUX_END: usize = 480;
+
+/// Every area's lines.
+const AREAS: &[&[Line]] = &[];
+
+/// The table by number, made when the kernel is compiled.
+static TABLE: [Option<Line>; LINUX_END] = table();
+
+const fn table() -> [Option<Line>; LINUX_END] {
+    let mut table: [Option<Line>; LINUX_END] = [None; LINUX_END];
+    let mut area = 0;
+    while area < AREAS.len() {
+        let mut line = 0;
+        while line < AREAS[area].len() {
+            let number = AREAS[area][line].0 as usize;
+            assert!(table[number].is_none(), "a call number is in two lines");
+            table[number] = Some(AREAS[area][line]);
+            line += 1;
+        }
+        area += 1;
+    }
+    table
+}
+
+/// The line of a call.
+pub fn line(number: u64) -> Option<&'static Line> {
+    TABLE.get(usize::try_from(number).ok()?)?.as_ref()
+}
+
+/// Number and arguments of the call that these registers make.
+pub fn arguments(regs: &UserRegs) -> (u64, [u64; 6]) {
+    (
+        regs.rax,
+        [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9],
+    )
+}
+
+/// The current task made a call.
+pub fn enter(k: &mut Kernel, cx: &mut Cx) {
+    let Some(task) = k.tasks.tasks.get(cx.task) else {
+        return;
+    };
+    let (number, args) = arguments(&task.regs);
+    make(k, cx, number, args);
+}
+
+/// A task was woken in a call: its handler goes on.
+pub fn retry(k: &mut Kernel, cx: &mut Cx, call: ParkedCall) {
+    cx.resume = call.resume;
+    make(k, cx, call.number, call.args);
+    cx.resume = None;
+}
+
+fn make(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6]) {
+    let result = match line(number) {
+        Some((_, _, handler)) => handler(k, cx, &args),
+        None => {
+            k.unknown_call(number);
+            Err(Errno::ENOSYS.into())
+        }
+    };
+    settle(k, cx, number, args, result);
+}
+
+/// Puts a call's outcome where it belongs: a register, or the queues.
+fn settle(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6], result: Call) {
+    let value = match result {
+        Ok(value) => value,
+        Err(Stop::Gone) => return,
+        Err(Stop::Errno(e)) => negative(e),
+        Err(Stop::NoMem(no_mem)) => {
+            if !k.make_room(cx.m, no_mem) {
+                finish(k, cx, negative(Errno::ENOMEM));
+                return;
+            }
+            // Nothing was published: make the same call again.
+            remember(
+                k,
+                cx,
+                ParkedCall {
+                    number,
+                    args,
+                    resume: cx.resume,
+                    restart: Restart::NoIntr,
+                },
+            );
+            return;
+        }
+        Err(Stop::Wait(pending)) => {
+            let resume = Some(pending.resume);
+            remember(
+                k,
+                cx,
+                ParkedCall {
+                    number,
+                    args,
+                    resume,
+                    restart: pending.restart,
+                },
+            );
+            // With a signal there already the task stays runnable: delivery decides about the call.
+            if !signal::interrupts(k, cx.task) {
+                if let Some(task) = k.tasks.tasks.get_mut(cx.task) {
+                    task.state = RunState::Parked;
+                }
+                k.waits
+                    .park(cx.task, &pending.keys, pending.resume.deadline);
+            }
+            return;
+        }
+    };
+    finish(k, cx, value);
+}
+
+fn remember(k: &mut Kernel, cx: &mut Cx, call: ParkedCall) {
+    if let Some(task) = k.tasks.tasks.get_mut(cx.task) {
+        task.call = Some(call);
+    }
+}
+
+/// Ends the current task's call with this value in rax.
+fn finish(k: &mut Kernel, cx: &mut Cx, value: u64) {
+    if let Some(task) = k.tasks.tasks.get_mut(cx.task) {
+        task.regs.rax = value;
+    }
+}
+
+/// An errno as the register has it.
+pub fn negative(e: Errno) -> u64 {
+    (-i64::from(e.0)) as u64
+}

@@ -1,0 +1,1 @@
+//! Files that show other objects: procfs, nsfs. Above tasks and namespaces, below the calls.

@@ -1,0 +1,186 @@
+//! Waiting: what parks a task, what wakes it, and when.
+//!
+//! A call that must wait returns [`crate::error::Stop::Wait`] with a [`Pending`]. The task is
+//! parked on the keys in it; [`Waits::wake`] on one of them, the deadline or a signal makes it
+//! runnable, and its handler is called again with the [`Resume`] it left. A blocked call is data.
+
+use crate::task::TaskId;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// What a task can wait for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum WaitKey {
+    /// A pipe or fifo has something to read, room, or lost an end.
+    Pipe(crate::fs::PipeId),
+    /// A child of this process changed its state.
+    Child(crate::task::ProcessId),
+    /// A vfork child has let go of its parent's memory.
+    Vfork(TaskId),
+    /// Bytes arrived at a console port.
+    Input(crate::machine::Port),
+    /// A container changed its state, or its operation can go on.
+    Container(crate::container::ContainerId),
+    /// A process has ended (waiters that are not its parent).
+    Exit(crate::task::ProcessId),
+    /// A futex word: frame number and offset in it.
+    Futex(u32, u32),
+    /// Nothing but a signal or the deadline.
+    Signal(TaskId),
+}
+
+/// How an interrupted call goes on (signal(7), "Interruption of system calls").
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Restart {
+    /// ERESTARTSYS: made again after a handler with SA_RESTART, else EINTR.
+    Sys,
+    /// ERESTARTNOHAND: made again only if no handler ran.
+    NoHand,
+    /// ERESTARTNOINTR: always made again.
+    NoIntr,
+    /// ERESTART_RESTARTBLOCK: goes on with its remaining time when no handler ran, else EINTR.
+    Block,
+}
+
+/// What a waiting call remembers between two runs of its handler.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Resume {
+    /// When to stop waiting: monotonic nanoseconds.
+    pub deadline: Option<u64>,
+    /// Bytes already moved.
+    pub done: u64,
+    /// The signal mask to put back when the call ends (sigsuspend, ppoll).
+    pub saved_mask: Option<u64>,
+    /// A number of the call's own: the vfork child's tid, a step, ...
+    pub word: u64,
+}
+
+/// A call that waits.
+#[derive(Debug)]
+pub struct Pending {
+    /// What its handler gets next time.
+    pub resume: Resume,
+    /// What wakes it, besides its deadline and signals.
+    pub keys: Vec<WaitKey>,
+    /// What a signal does to it.
+    pub restart: Restart,
+}
+
+impl Pending {
+    /// A call that waits for one thing.
+    pub fn on(key: WaitKey, restart: Restart) -> Pending {
+        Pending {
+            resume: Resume::default(),
+            keys: alloc::vec![key],
+            restart,
+        }
+    }
+    /// With what the handler wants to remember.
+    pub fn with(mut self, resume: Resume) -> Pending {
+        self.resume = resume;
+        self
+    }
+}
+
+/// Who waits for what, and until when.
+#[derive(Default)]
+pub struct Waits {
+    by_key: BTreeSet<(WaitKey, u64, TaskId)>,
+    by_time: BTreeSet<(u64, u64, TaskId)>,
+    parked: BTreeMap<TaskId, (Vec<(WaitKey, u64)>, Option<(u64, u64)>)>,
+    woken: Vec<TaskId>,
+    sequence: u64,
+}
+
+impl Waits {
+    /// Parks a task on keys and a deadline.
+    pub fn park(&mut self, task: TaskId, keys: &[WaitKey], deadline: Option<u64>) {
+        self.leave(task);
+        let mut nodes = Vec::with_capacity(keys.len());
+        for &key in keys {
+            self.sequence += 1;
+            self.by_key.insert((key, self.sequence, task));
+            nodes.push((key, self.sequence));
+        }
+        let timer = deadline.map(|at| {
+            self.sequence += 1;
+            self.by_time.insert((at, self.sequence, task));
+            (at, self.sequence)
+        });
+        self.parked.insert(task, (nodes, timer));
+    }
+
+    /// Takes a task out of every queue.
+    pub fn leave(&mut self, task: TaskId) {
+        if let Some((nodes, timer)) = self.parked.remove(&task) {
+            for (key, seq) in nodes {
+                self.by_key.remove(&(key, seq, task));
+            }
+            if let Some((at, seq)) = timer {
+                self.by_time.remove(&(at, seq, task));
+            }
+        }
+    }
+
+    /// Wakes everybody who waits for `key`, first come first.
+    pub fn wake(&mut self, key: WaitKey) {
+        self.wake_some(key, usize::MAX);
+    }
+
+    /// Wakes at most `most` of those who wait for `key`; returns how many.
+    pub fn wake_some(&mut self, key: WaitKey, most: usize) -> usize {
+        let mut count = 0;
+        while count < most {
+            let Some(task) = self.first_on(key) else {
+                break;
+            };
+            self.wake_task(task);
+            count += 1;
+        }
+        count
+    }
+
+    fn first_on(&self, key: WaitKey) -> Option<TaskId> {
+        let from = (key, 0, crate::arena::Key::new(0, 0));
+        let first = self.by_key.range(from..).next()?;
+        (first.0 == key).then_some(first.2)
+    }
+
+    /// Wakes one task if it is parked.
+    pub fn wake_task(&mut self, task: TaskId) {
+        if self.parked.contains_key(&task) {
+            self.leave(task);
+            self.woken.push(task);
+        }
+    }
+
+    /// Wakes everybody whose deadline has passed.
+    pub fn expire(&mut self, now: u64) {
+        while let Some(&(at, _, task)) = self.by_time.first() {
+            if at > now {
+                break;
+            }
+            self.wake_task(task);
+        }
+    }
+
+    /// The next deadline, `u64::MAX` when nobody has one.
+    pub fn next_deadline(&self) -> u64 {
+        self.by_time.first().map_or(u64::MAX, |first| first.0)
+    }
+
+    /// The tasks woken since the last time, in order.
+    pub fn take_woken(&mut self) -> Vec<TaskId> {
+        core::mem::take(&mut self.woken)
+    }
+
+    /// Parked tasks, for the audit.
+    pub fn len(&self) -> usize {
+        self.by_key.len() + self.by_time.len()
+    }
+
+    /// Nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.parked.is_empty()
+    }
+}

@@ -1,0 +1,44 @@
+//! Long work, done in slices after traps and before idling, so that no trap is long.
+
+use alloc::collections::VecDeque;
+
+/// A job: a slice of it is [`Job::step`].
+pub enum Job {
+    /// Tear an address space down.
+    Space(crate::mm::Teardown),
+    /// Free the pages and entries of an inode nobody refers to.
+    Inode(crate::fs::Teardown),
+}
+
+/// Jobs waiting, first come first.
+#[derive(Default)]
+pub struct Work {
+    jobs: VecDeque<Job>,
+}
+
+impl Work {
+    /// Queues a job.
+    pub fn add(&mut self, job: Job) {
+        self.jobs.push_back(job);
+    }
+
+    /// Takes the first job.
+    pub fn take(&mut self) -> Option<Job> {
+        self.jobs.pop_front()
+    }
+
+    /// Puts an unfinished job back at the front.
+    pub fn put_back(&mut self, job: Job) {
+        self.jobs.push_front(job);
+    }
+
+    /// How many jobs wait.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+}
