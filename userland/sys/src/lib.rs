@@ -1,1 +1,19 @@
-//! See the crate description.
+//! The container calls of Berth for programs, and the few things a program can only do with
+//! unsafe code: making a call by number, forking, installing a signal handler, executing an
+//! instruction that faults. Everything unsafe of the userland is in the modules [`raw`],
+//! [`forward`], [`fault`] and [`wild`]; programs forbid it.
+#![deny(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod container;
+#[allow(unsafe_code)]
+pub mod fault;
+#[allow(unsafe_code)]
+pub mod forward;
+#[allow(unsafe_code)]
+pub mod raw;
+#[allow(unsafe_code)]
+pub mod wild;
+
+pub use berth_abi as abi;
+pub use rustix::io::Errno;
