@@ -1,2 +1,37 @@
-//! Placeholder until the first commit of this program.
-fn main() {}
+//! The command line that callers of runc know. Containers are the kernel's; every command is a
+//! call or two, and no state is kept outside the kernel.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod args;
+mod bundle;
+mod commands;
+mod document;
+mod help;
+mod log;
+mod properties;
+mod show;
+mod signals;
+mod spec;
+mod translate;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let (global, command) = args::parse(std::env::args_os().skip(1));
+    let log = log::Log {
+        file: global.log,
+        format: global.log_format,
+        debug: global.debug,
+    };
+    let done = command
+        .map_err(|usage| usage.to_string())
+        .and_then(|command| commands::execute(command, &log));
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(text) => {
+            log.error(&text);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,540 @@
+//! The command line of runc: global options, a command, its options before or after the id.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::prelude::*;
+
+use crate::log::Format;
+use crate::signals;
+
+/// Options before the command.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Global {
+    /// File that gets log lines; standard error when absent.
+    pub log: Option<PathBuf>,
+    /// Form of log lines.
+    pub log_format: Format,
+    /// Log what is done, not only what fails.
+    pub debug: bool,
+}
+
+/// What to create.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Create {
+    /// The container's id.
+    pub id: String,
+    /// The bundle directory.
+    pub bundle: PathBuf,
+    /// File that gets the pid of init.
+    pub pid_file: Option<PathBuf>,
+}
+
+/// A command with its arguments.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Builds a container.
+    Create(Create),
+    /// Runs the program of a created container.
+    Start {
+        /// The container's id.
+        id: String,
+    },
+    /// Creates, starts, waits for and deletes a container.
+    Run {
+        /// What to create.
+        create: Create,
+        /// Return as soon as it runs.
+        detach: bool,
+        /// Leave it there when it has stopped.
+        keep: bool,
+    },
+    /// Prints the state document.
+    State {
+        /// The container's id.
+        id: String,
+    },
+    /// Sends a signal to init.
+    Kill {
+        /// The container's id.
+        id: String,
+        /// The signal's number.
+        signal: u32,
+        /// A stopped container is no error.
+        all: bool,
+    },
+    /// Removes a container.
+    Delete {
+        /// The container's id.
+        id: String,
+        /// Kill it first; a missing one is no error.
+        force: bool,
+    },
+    /// Prints the containers.
+    List {
+        /// As JSON, not as a table.
+        json: bool,
+        /// Only the ids.
+        quiet: bool,
+    },
+    /// Writes a `config.json`.
+    Spec {
+        /// The bundle directory.
+        bundle: PathBuf,
+    },
+    /// Prints how to use the program, or a command of it.
+    Help(Option<String>),
+    /// Prints the version.
+    Version,
+}
+
+/// A command line that cannot be obeyed; says why.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+impl From<lexopt::Error> for Usage {
+    fn from(error: lexopt::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<String> for Usage {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+type Read<T> = Result<T, Usage>;
+
+/// Commands of runc that this build does not have.
+const MISSING: &[&str] = &[
+    "checkpoint",
+    "events",
+    "exec",
+    "features",
+    "pause",
+    "ps",
+    "restore",
+    "resume",
+    "update",
+];
+
+/// Reads the command line without the program's name.
+///
+/// The global options come back even when the command is wrong, so that the error reaches the log
+/// that the caller reads.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> (Global, Read<Command>) {
+    let mut global = Global::default();
+    let mut parser = lexopt::Parser::from_args(words);
+    let command = read_global(&mut parser, &mut global);
+    (global, command)
+}
+
+fn read_global(parser: &mut lexopt::Parser, global: &mut Global) -> Read<Command> {
+    while let Some(word) = parser.next()? {
+        match word {
+            Long("log") => global.log = Some(parser.value()?.into()),
+            Long("log-format") => global.log_format = parser.value()?.parse()?,
+            Long("debug") => global.debug = true,
+            // The kernel keeps all state and ids are unique in it; there is nothing to put there.
+            Long("root") => drop(parser.value()?),
+            Long("rootless") => match parser.value()?.string()?.as_str() {
+                "false" | "auto" => {}
+                other => return Err(not_enforced(&format!("--rootless {other}"))),
+            },
+            Long("systemd-cgroup") => return Err(not_enforced("--systemd-cgroup")),
+            Short('h') | Long("help") => return Ok(Command::Help(None)),
+            Short('v') | Long("version") => return Ok(Command::Version),
+            Value(name) => return read_command(&name.string()?, parser),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Help(None))
+}
+
+/// Options of one command, and its arguments.
+#[derive(Default)]
+struct Options {
+    arguments: Vec<String>,
+    bundle: Option<PathBuf>,
+    pid_file: Option<PathBuf>,
+    detach: bool,
+    keep: bool,
+    force: bool,
+    all: bool,
+    json: bool,
+    quiet: bool,
+    help: bool,
+}
+
+/// The options of each command, by their long names, and how many arguments it takes.
+fn grammar(command: &str) -> Option<(&'static [&'static str], std::ops::RangeInclusive<usize>)> {
+    Some(match command {
+        "create" => (
+            &[
+                "bundle",
+                "console-socket",
+                "no-new-keyring",
+                "no-pivot",
+                "pid-file",
+                "pidfd-socket",
+                "preserve-fds",
+            ],
+            1..=1,
+        ),
+        "run" => (
+            &[
+                "bundle",
+                "console-socket",
+                "detach",
+                "keep",
+                "no-new-keyring",
+                "no-pivot",
+                "no-subreaper",
+                "pid-file",
+                "pidfd-socket",
+                "preserve-fds",
+            ],
+            1..=1,
+        ),
+        "start" | "state" => (&[], 1..=1),
+        "kill" => (&["all"], 1..=2),
+        "delete" => (&["force"], 1..=1),
+        "list" => (&["format", "quiet"], 0..=0),
+        "spec" => (&["bundle", "rootless"], 0..=0),
+        "help" => (&[], 0..=1),
+        _ => return None,
+    })
+}
+
+fn read_command(name: &str, parser: &mut lexopt::Parser) -> Read<Command> {
+    if MISSING.contains(&name) {
+        return Err(Usage(format!("{name}: not supported by this build")));
+    }
+    let Some((known, count)) = grammar(name) else {
+        return Err(Usage(format!("unknown command {name:?}; see oci --help")));
+    };
+    let mut options = read_options(name, known, parser)?;
+    if options.help {
+        return Ok(Command::Help(Some(name.to_owned())));
+    }
+    if !count.contains(&options.arguments.len()) {
+        let wanted = match (*count.start(), *count.end()) {
+            (least, most) if least == most => format!("exactly {least}"),
+            (least, most) => format!("{least} to {most}"),
+        };
+        return Err(Usage(format!("\"{name}\" requires {wanted} argument(s)")));
+    }
+    let mut arguments = std::mem::take(&mut options.arguments).into_iter();
+    let first = arguments.next();
+    let second = arguments.next();
+    let id = || first.clone().unwrap_or_default();
+    Ok(match name {
+        "create" => Command::Create(options.create(id())),
+        "run" => Command::Run {
+            detach: options.detach,
+            keep: options.keep,
+            create: options.create(id()),
+        },
+        "start" => Command::Start { id: id() },
+        "state" => Command::State { id: id() },
+        "kill" => Command::Kill {
+            id: id(),
+            signal: second.map_or(Ok(signals::TERM), |text| signals::parse(&text))?,
+            all: options.all,
+        },
+        "delete" => Command::Delete {
+            id: id(),
+            force: options.force,
+        },
+        "list" => Command::List {
+            json: options.json,
+            quiet: options.quiet,
+        },
+        "spec" => Command::Spec {
+            bundle: options.bundle.unwrap_or_else(|| ".".into()),
+        },
+        _ => Command::Help(first),
+    })
+}
+
+impl Options {
+    fn create(self, id: String) -> Create {
+        let bundle = self.bundle.unwrap_or_else(|| ".".into());
+        Create {
+            id,
+            bundle,
+            pid_file: self.pid_file,
+        }
+    }
+}
+
+fn read_options(name: &str, known: &[&str], parser: &mut lexopt::Parser) -> Read<Options> {
+    let mut options = Options::default();
+    while let Some(word) = parser.next()? {
+        let option = match word {
+            Value(argument) => {
+                options.arguments.push(argument.string()?);
+                if name == "kill" {
+                    // What follows the id is the signal, even if it looks like an option.
+                    for rest in parser.raw_args()? {
+                        options.arguments.push(rest.string()?);
+                    }
+                }
+                continue;
+            }
+            Short(letter) => long_name(name, letter)
+                .ok_or_else(|| word.unexpected())?
+                .to_owned(),
+            Long(long) => long.to_owned(),
+        };
+        if option == "help" {
+            options.help = true;
+        } else if known.contains(&option.as_str()) {
+            options.set(&option, parser)?;
+        } else {
+            return Err(Usage(format!("{name}: unknown option --{option}")));
+        }
+    }
+    Ok(options)
+}
+
+/// The long name of a one-letter option.
+fn long_name(command: &str, letter: char) -> Option<&'static str> {
+    Some(match (command, letter) {
+        (_, 'h') => "help",
+        ("create" | "run" | "spec", 'b') => "bundle",
+        ("run", 'd') => "detach",
+        ("kill", 'a') => "all",
+        ("delete", 'f') => "force",
+        ("list", 'f') => "format",
+        ("list", 'q') => "quiet",
+        _ => return None,
+    })
+}
+
+impl Options {
+    fn set(&mut self, option: &str, parser: &mut lexopt::Parser) -> Read<()> {
+        match option {
+            "bundle" => self.bundle = Some(parser.value()?.into()),
+            "pid-file" => self.pid_file = Some(parser.value()?.into()),
+            "detach" => self.detach = true,
+            "keep" => self.keep = true,
+            "force" => self.force = true,
+            "all" => self.all = true,
+            "quiet" => self.quiet = true,
+            "format" => match parser.value()?.string()?.as_str() {
+                "table" => self.json = false,
+                "json" => self.json = true,
+                other => return Err(Usage(format!("invalid format option {other:?}"))),
+            },
+            // Kept true by a kernel that has no keyrings and does not need a subreaper.
+            "no-new-keyring" | "no-subreaper" => {}
+            "preserve-fds" => match parser.value()?.parse::<u32>()? {
+                0 => {}
+                count => return Err(not_enforced(&format!("--preserve-fds {count}"))),
+            },
+            other => return Err(not_enforced(&format!("--{other}"))),
+        }
+        Ok(())
+    }
+}
+
+fn not_enforced(option: &str) -> Usage {
+    Usage(format!("{option}: not enforced by this build"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(line: &str) -> Read<Command> {
+        parse(line.split_whitespace().map(OsString::from)).1
+    }
+
+    fn create(id: &str, bundle: &str, pid_file: Option<&str>) -> Create {
+        Create {
+            id: id.to_owned(),
+            bundle: bundle.into(),
+            pid_file: pid_file.map(PathBuf::from),
+        }
+    }
+
+    #[test]
+    fn options_come_before_or_after_the_id() {
+        for line in [
+            "create -b /b --pid-file /p c",
+            "create c --bundle /b --pid-file=/p",
+        ] {
+            assert_eq!(
+                run(line),
+                Ok(Command::Create(create("c", "/b", Some("/p")))),
+                "{line}"
+            );
+        }
+        assert_eq!(run("create c"), Ok(Command::Create(create("c", ".", None))));
+        let expected = Command::Run {
+            create: create("c", "/b", None),
+            detach: true,
+            keep: true,
+        };
+        assert_eq!(run("run c --keep -d -b /b"), Ok(expected));
+        assert_eq!(
+            run("delete c -f"),
+            Ok(Command::Delete {
+                id: "c".into(),
+                force: true
+            })
+        );
+        assert_eq!(
+            run("delete --force c"),
+            Ok(Command::Delete {
+                id: "c".into(),
+                force: true
+            })
+        );
+    }
+
+    #[test]
+    fn kill_takes_a_signal() {
+        let kill = |signal, all| {
+            Ok(Command::Kill {
+                id: "c".into(),
+                signal,
+                all,
+            })
+        };
+        assert_eq!(run("kill c"), kill(15, false));
+        assert_eq!(run("kill c KILL"), kill(9, false));
+        assert_eq!(run("kill -a c sigusr1"), kill(10, true));
+        assert_eq!(run("kill --all c 1"), kill(1, true));
+        assert_eq!(run("kill c -9"), Err(Usage("unknown signal \"-9\"".into())));
+        assert!(run("kill c 9 -a").is_err());
+        assert!(run("kill").is_err());
+    }
+
+    #[test]
+    fn list_has_formats() {
+        assert_eq!(
+            run("list"),
+            Ok(Command::List {
+                json: false,
+                quiet: false
+            })
+        );
+        assert_eq!(
+            run("list -f json -q"),
+            Ok(Command::List {
+                json: true,
+                quiet: true
+            })
+        );
+        assert_eq!(
+            run("list --format table"),
+            Ok(Command::List {
+                json: false,
+                quiet: false
+            })
+        );
+        assert!(run("list -f xml").is_err());
+        assert!(run("list c").is_err());
+    }
+
+    #[test]
+    fn global_options_are_read_even_when_the_command_is_wrong() {
+        let line = "--root /r --log /l --log-format json --debug frobnicate";
+        let (global, command) = parse(line.split(' ').map(OsString::from));
+        let log = Some(PathBuf::from("/l"));
+        assert_eq!(
+            global,
+            Global {
+                log,
+                log_format: Format::Json,
+                debug: true
+            }
+        );
+        assert_eq!(
+            command,
+            Err(Usage(
+                "unknown command \"frobnicate\"; see oci --help".into()
+            ))
+        );
+    }
+
+    #[test]
+    fn what_is_not_enforced_is_refused_by_name() {
+        for line in [
+            "create --no-pivot c",
+            "create c --console-socket /s",
+            "run --pidfd-socket /s c",
+            "create --preserve-fds 1 c",
+            "--systemd-cgroup list",
+            "--rootless true list",
+            "spec --rootless",
+        ] {
+            let Usage(text) = run(line).unwrap_err();
+            assert!(
+                text.ends_with(": not enforced by this build"),
+                "{line}: {text}"
+            );
+        }
+        for name in MISSING {
+            let Usage(text) = run(&format!("{name} c")).unwrap_err();
+            assert_eq!(text, format!("{name}: not supported by this build"));
+        }
+    }
+
+    #[test]
+    fn values_that_ask_for_nothing_are_accepted() {
+        assert!(run("create --no-new-keyring --preserve-fds 0 c").is_ok());
+        assert!(run("--rootless auto run --no-subreaper c").is_ok());
+    }
+
+    #[test]
+    fn wrong_lines_are_refused() {
+        for line in [
+            "create",
+            "create a b",
+            "start",
+            "state",
+            "state a b",
+            "delete",
+            "start --force c",
+            "create --detach c",
+            "delete -b x c",
+            "--frob list",
+            "create -x c",
+            "create c --bundle",
+            "spec c",
+            "--log-format xml list",
+            "run -f c",
+        ] {
+            assert!(run(line).is_err(), "{line}");
+        }
+        assert_eq!(
+            run("state"),
+            Err(Usage("\"state\" requires exactly 1 argument(s)".into()))
+        );
+    }
+
+    #[test]
+    fn help_and_version() {
+        for line in ["", "-h", "--help", "help"] {
+            assert_eq!(run(line), Ok(Command::Help(None)), "{line:?}");
+        }
+        assert_eq!(
+            run("create --help"),
+            Ok(Command::Help(Some("create".into())))
+        );
+        assert_eq!(run("help kill"), Ok(Command::Help(Some("kill".into()))));
+        assert_eq!(run("-v"), Ok(Command::Version));
+    }
+}

@@ -1,0 +1,129 @@
+//! A bundle: a directory with a configuration and a root file system (B-1).
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::commands::CONFIG_JSON;
+use crate::{document, translate};
+
+/// The configuration in the kernel's own language; used as it is, in place of `config.json`.
+const CONFIG_KV: &str = "config.kv";
+
+/// The largest configuration the kernel takes, in bytes.
+const CONFIG_MAX: u64 = 1 << 20;
+
+/// The configuration of the bundle `directory` as `key=value` text.
+///
+/// # Errors
+/// There is none, it cannot be read, or it is refused.
+pub fn configuration(directory: &Path) -> Result<Vec<u8>, String> {
+    if let Some(text) = read(&directory.join(CONFIG_KV))? {
+        return Ok(text);
+    }
+    let path = directory.join(CONFIG_JSON);
+    let text = read(&path)?
+        .ok_or_else(|| format!("JSON specification file {} not found", path.display()))?;
+    let document =
+        document::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = translate::translate(&document).map_err(|refusal| refusal.to_string())?;
+    Ok(text.into_bytes())
+}
+
+/// Where the configuration of the bundle `directory` has its root file system now, if it can be
+/// read. For display: the kernel holds the real one.
+#[must_use]
+pub fn rootfs(directory: &Path) -> Option<String> {
+    let root = match read(&directory.join(CONFIG_KV)).ok()? {
+        Some(text) => root_of_text(&text)?,
+        None => root_of_json(&read(&directory.join(CONFIG_JSON)).ok()??)?,
+    };
+    Some(directory.join(root).to_string_lossy().into_owned())
+}
+
+fn root_of_text(text: &[u8]) -> Option<PathBuf> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut lines = text.lines().filter_map(|line| line.split_once('='));
+    lines
+        .find(|(key, _)| key.trim() == "root_path")
+        .map(|(_, path)| path.into())
+}
+
+fn root_of_json(text: &[u8]) -> Option<PathBuf> {
+    let document: Value = document::parse(text).ok()?;
+    document.pointer("/root/path")?.as_str().map(PathBuf::from)
+}
+
+/// The file's bytes; `None` when there is no such file.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let mut text = Vec::new();
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file.and_then(|file| file.take(CONFIG_MAX + 1).read_to_end(&mut text)),
+    };
+    file.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    if text.len() as u64 > CONFIG_MAX {
+        return Err(format!("{} is larger than 1 MiB", path.display()));
+    }
+    Ok(Some(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::write;
+
+    #[test]
+    fn json_is_translated_and_key_value_text_taken_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let bundle = directory.path();
+        let error = configuration(bundle).unwrap_err();
+        assert!(error.contains("config.json not found"), "{error}");
+        assert_eq!(rootfs(bundle), None);
+
+        write(
+            bundle.join(CONFIG_JSON),
+            r#"{"ociVersion":"1.0.2","root":{"path":"r"}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            configuration(bundle).unwrap(),
+            b"oci_version=1.0.2\nroot_path=r\n"
+        );
+        assert_eq!(rootfs(bundle).unwrap(), bundle.join("r").to_str().unwrap());
+
+        write(bundle.join(CONFIG_KV), "# mine\n root_path =/abs\nnonsense").unwrap();
+        assert_eq!(
+            configuration(bundle).unwrap(),
+            b"# mine\n root_path =/abs\nnonsense"
+        );
+        assert_eq!(rootfs(bundle).unwrap(), "/abs");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let bundle = directory.path();
+        write(bundle.join(CONFIG_JSON), "{").unwrap();
+        assert!(
+            configuration(bundle)
+                .unwrap_err()
+                .contains("config.json: EOF")
+        );
+        std::fs::create_dir(bundle.join(CONFIG_KV)).unwrap();
+        assert!(configuration(bundle).unwrap_err().contains("cannot read"));
+        std::fs::remove_dir(bundle.join(CONFIG_KV)).unwrap();
+        write(
+            bundle.join(CONFIG_KV),
+            vec![b'#'; (CONFIG_MAX + 1) as usize],
+        )
+        .unwrap();
+        assert!(
+            configuration(bundle)
+                .unwrap_err()
+                .contains("larger than 1 MiB")
+        );
+    }
+}

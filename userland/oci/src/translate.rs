@@ -1,0 +1,395 @@
+//! `config.json` in the kernel's language: lines of `key=value` (see `docs/config-format.md`).
+//!
+//! The translation loses nothing: what this build does not enforce is refused by its JSON pointer
+//! (see [`crate::properties`]), what the kernel checks anyway is left to the kernel.
+
+use crate::document::{At, Refusal};
+use crate::properties;
+
+type Done = Result<(), Refusal>;
+
+/// The configuration `document` as `key=value` text.
+///
+/// # Errors
+/// The first property that is wrong, not enforced, or that the text cannot express.
+pub fn translate(document: &serde_json::Value) -> Result<String, Refusal> {
+    let config = At::root(document);
+    properties::check(&config)?;
+    let mut text = Text(String::new());
+    base(&config, &mut text)?;
+    if let Some(process) = config.get("process")? {
+        translate_process(&process, &mut text)?;
+    }
+    config
+        .list("mounts")?
+        .iter()
+        .try_for_each(|item| mount(item, &mut text))?;
+    if let Some(hooks) = config.get("hooks")? {
+        for kind in ["prestart", "poststop"] {
+            let key = format!("hook_{kind}");
+            hooks
+                .list(kind)?
+                .iter()
+                .try_for_each(|item| hook(&key, item, &mut text))?;
+        }
+    }
+    if let Some(linux) = config.get("linux")? {
+        linux
+            .list("namespaces")?
+            .iter()
+            .try_for_each(|item| namespace(item, &mut text))?;
+    }
+    Ok(text.0)
+}
+
+fn base(config: &At<'_>, text: &mut Text) -> Done {
+    text.scalar("oci_version", &config.need("ociVersion")?)?;
+    let root = config.need("root")?;
+    text.scalar("root_path", &root.need("path")?)?;
+    if let Some(readonly) = root.get("readonly")? {
+        text.line(
+            "root_readonly",
+            if readonly.flag()? { "true" } else { "false" },
+        );
+    }
+    // An empty name asks for nothing: it is how callers write "none".
+    if let Some(hostname) = config.get("hostname")?.filter(|at| at.value != "") {
+        text.scalar("hostname", &hostname)?;
+    }
+    let Some(annotations) = config.get("annotations")? else {
+        return Ok(());
+    };
+    for (name, at) in annotations.members()? {
+        if name.is_empty() || name.contains('=') {
+            return Err(at.refuse("the name of an annotation must not be empty nor contain ="));
+        }
+        text.line(
+            "annotation",
+            &format!("{}={}", quote(name), quote(at.text()?)),
+        );
+    }
+    Ok(())
+}
+
+fn translate_process(process: &At<'_>, text: &mut Text) -> Done {
+    text.scalar("process_cwd", &process.need("cwd")?)?;
+    if let Some(user) = process.get("user")? {
+        text.line("process_uid", &user.need("uid")?.number()?.to_string());
+        text.line("process_gid", &user.need("gid")?.number()?.to_string());
+    }
+    text.many("process_arg", &process.list("args")?)?;
+    text.many("process_env", &process.list("env")?)
+}
+
+/// A mount is a bind when its options say so, whatever its type (M-3).
+fn mount(mount: &At<'_>, text: &mut Text) -> Done {
+    let options = mount.list("options")?;
+    let options = options
+        .iter()
+        .map(At::text)
+        .collect::<Result<Vec<_>, _>>()?;
+    let kind = match mount.get("type")? {
+        _ if options
+            .iter()
+            .any(|option| matches!(*option, "bind" | "rbind")) =>
+        {
+            "bind"
+        }
+        Some(kind) => kind.text()?,
+        None => return Err(mount.refuse("type is required unless the options have bind or rbind")),
+    };
+    let source = mount
+        .get("source")?
+        .map_or(Ok(""), |source| source.text())?;
+    let fields = [mount.need("destination")?.text()?, kind, source];
+    let mut value = fields.map(quote).join(":");
+    if !options.is_empty() {
+        value.push(':');
+        value.push_str(&options.into_iter().map(quote).collect::<Vec<_>>().join(","));
+    }
+    text.line("mount", &value);
+    Ok(())
+}
+
+fn hook(key: &str, hook: &At<'_>, text: &mut Text) -> Done {
+    let mut value = quote(hook.need("path")?.text()?);
+    if let Some(timeout) = hook.get("timeout")? {
+        match timeout.number()? {
+            0 => return Err(timeout.refuse("must be greater than 0")),
+            seconds => value.push_str(&format!(":{seconds}")),
+        }
+    }
+    text.line(key, &value);
+    text.many("hook_arg", &hook.list("args")?)?;
+    text.many("hook_env", &hook.list("env")?)
+}
+
+fn namespace(namespace: &At<'_>, text: &mut Text) -> Done {
+    let mut value = quote(namespace.need("type")?.text()?);
+    if let Some(path) = namespace.get("path")?.filter(|at| at.value != "") {
+        value.push(':');
+        value.push_str(&quote(path.text()?));
+    }
+    text.line("namespace", &value);
+    Ok(())
+}
+
+/// The text that grows.
+struct Text(String);
+
+impl Text {
+    /// A line whose value has no newline in it.
+    fn line(&mut self, key: &str, value: &str) {
+        debug_assert!(!value.contains('\n'), "{key}");
+        for part in [key, "=", value, "\n"] {
+            self.0.push_str(part);
+        }
+    }
+
+    /// A string that has to stay on one line.
+    fn scalar(&mut self, key: &str, at: &At<'_>) -> Done {
+        let value = at.text()?;
+        if value.contains('\n') {
+            return Err(at.refuse("must not contain a newline"));
+        }
+        self.line(key, value);
+        Ok(())
+    }
+
+    /// Strings that may have several lines: those after the first get the key `KEY_line`.
+    fn many(&mut self, key: &str, items: &[At<'_>]) -> Done {
+        for item in items {
+            let mut lines = item.text()?.split('\n');
+            self.line(key, lines.next().unwrap_or_default());
+            lines.for_each(|more| self.line(&format!("{key}_line"), more));
+        }
+        Ok(())
+    }
+}
+
+/// Quotes what separates the fields of a structured value.
+fn quote(plain: &str) -> String {
+    let mut quoted = String::with_capacity(plain.len());
+    for c in plain.chars() {
+        match c {
+            ':' | ',' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            c => quoted.push(c),
+        }
+    }
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::parse;
+
+    fn text_of(json: &str) -> Result<String, String> {
+        translate(&parse(json.as_bytes()).unwrap()).map_err(|refusal| refusal.to_string())
+    }
+
+    /// The lines that `more` adds to the smallest configuration.
+    fn lines(more: &str) -> Result<Vec<String>, String> {
+        let text = text_of(&format!(
+            r#"{{"ociVersion":"1.0.2","root":{{"path":"rootfs"}}{more}}}"#
+        ))?;
+        let rest = text
+            .strip_prefix("oci_version=1.0.2\nroot_path=rootfs\n")
+            .unwrap();
+        Ok(rest.lines().map(str::to_owned).collect())
+    }
+
+    fn process(more: &str) -> Result<Vec<String>, String> {
+        Ok(lines(&format!(r#","process":{{"cwd":"/"{more}}}"#))?.split_off(1))
+    }
+
+    #[test]
+    fn every_enforced_property_has_its_line() {
+        let cases: &[(&str, &[&str])] = &[
+            ("", &[]),
+            (r#","hostname":"h""#, &["hostname=h"]),
+            (r#","hostname":"""#, &[]),
+            (
+                r#","annotations":{"b":"1","a":"x:y,\\z\n=w"}"#,
+                &["annotation=a=x\\:y\\,\\\\z\\n=w", "annotation=b=1"],
+            ),
+            (r#","process":{"cwd":"/a b"}"#, &["process_cwd=/a b"]),
+            (
+                r#","process":{"cwd":"/","user":{"uid":1,"gid":4294967295}}"#,
+                &["process_cwd=/", "process_uid=1", "process_gid=4294967295"],
+            ),
+            (
+                r#","mounts":[{"destination":"/proc","type":"proc","source":"proc"}]"#,
+                &["mount=/proc:proc:proc"],
+            ),
+            (
+                r#","mounts":[{"destination":"/t","type":"tmpfs","options":["size=1k","mode=700"]}]"#,
+                &["mount=/t:tmpfs::size=1k,mode=700"],
+            ),
+            (
+                r#","mounts":[{"destination":"/b","type":"none","source":"a:b","options":["rbind","ro"]}]"#,
+                &["mount=/b:bind:a\\:b:rbind,ro"],
+            ),
+            (
+                r#","mounts":[{"destination":"/b","source":"s","options":["bind"]}]"#,
+                &["mount=/b:bind:s:bind"],
+            ),
+            (
+                r#","linux":{"namespaces":[{"type":"pid"},{"type":"uts","path":""},{"type":"mount","path":"/n:s"}]}"#,
+                &["namespace=pid", "namespace=uts", "namespace=mount:/n\\:s"],
+            ),
+            (
+                r#","hooks":{"poststop":[{"path":"/p"}],"prestart":[{"path":"/h:1","args":["h","a\nb"],"env":["A=1"],"timeout":5}]}"#,
+                &[
+                    "hook_prestart=/h\\:1:5",
+                    "hook_arg=h",
+                    "hook_arg=a",
+                    "hook_arg_line=b",
+                    "hook_env=A=1",
+                    "hook_poststop=/p",
+                ],
+            ),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(
+                lines(json).as_deref(),
+                Ok(&expected.iter().map(|s| s.to_string()).collect::<Vec<_>>()[..]),
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn readonly_is_a_line_of_its_own() {
+        let text = text_of(r#"{"ociVersion":"1.3.0","root":{"path":"/r","readonly":true}}"#);
+        assert_eq!(
+            text.unwrap(),
+            "oci_version=1.3.0\nroot_path=/r\nroot_readonly=true\n"
+        );
+    }
+
+    #[test]
+    fn arguments_come_through_byte_for_byte() {
+        assert_eq!(
+            process(r#","args":["sh","-c","  a = b\n\n#c:,\\\n",""],"env":["A=1\n2"]"#).unwrap(),
+            [
+                "process_arg=sh",
+                "process_arg=-c",
+                "process_arg=  a = b",
+                "process_arg_line=",
+                "process_arg_line=#c:,\\",
+                "process_arg_line=",
+                "process_arg=",
+                "process_env=A=1",
+                "process_env_line=2",
+            ]
+        );
+    }
+
+    #[test]
+    fn values_that_ask_for_nothing_leave_no_line() {
+        let nothing = r#","terminal":false,"noNewPrivileges":false,"rlimits":[],"capabilities":{"bounding":[]},"consoleSize":{"height":1,"width":1}"#;
+        assert_eq!(process(nothing).unwrap(), [""; 0]);
+        assert_eq!(lines(r#","linux":{"resources":{"memory":{"limit":-1}},"seccomp":null},"hooks":{"poststart":[]},"process":null"#).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let cases = [
+            (r#","hostname":7"#, "/hostname: must be a string"),
+            (
+                r#","hostname":"a\nroot_path=/""#,
+                "/hostname: must not contain a newline",
+            ),
+            (r#","annotations":{"a=b":""}"#, "/annotations/a=b: the name"),
+            (
+                r#","annotations":{"a":1}"#,
+                "/annotations/a: must be a string",
+            ),
+            (r#","process":{}"#, "/process/cwd: required"),
+            (
+                r#","process":{"cwd":"/","args":"sh"}"#,
+                "/process/args: must be an array",
+            ),
+            (
+                r#","process":{"cwd":"/","args":[null]}"#,
+                "/process/args/0: must be a string",
+            ),
+            (
+                r#","process":{"cwd":"/","user":{"uid":0}}"#,
+                "/process/user/gid: required",
+            ),
+            (
+                r#","process":{"cwd":"/","user":{"uid":-1,"gid":0}}"#,
+                "/process/user/uid: must be an integer",
+            ),
+            (
+                r#","process":{"cwd":"/","user":{"uid":4294967296,"gid":0}}"#,
+                "/process/user/uid: must be an integer",
+            ),
+            (
+                r#","process":{"cwd":"/","terminal":true}"#,
+                "/process/terminal: not enforced by this build",
+            ),
+            (
+                r#","process":{"cwd":"/","noNewPrivileges":true}"#,
+                "/process/noNewPrivileges: not enforced",
+            ),
+            (
+                r#","mounts":[{"type":"proc"}]"#,
+                "/mounts/0/destination: required",
+            ),
+            (
+                r#","mounts":[{"destination":"/x"}]"#,
+                "/mounts/0: type is required",
+            ),
+            (
+                r#","mounts":[{"destination":"/x","type":"tmpfs","options":[1]}]"#,
+                "/mounts/0/options/0: must be",
+            ),
+            (
+                r#","hooks":{"prestart":[{"args":[]}]}"#,
+                "/hooks/prestart/0/path: required",
+            ),
+            (
+                r#","hooks":{"prestart":[{"path":"/h","timeout":0}]}"#,
+                "/hooks/prestart/0/timeout: must be greater",
+            ),
+            (
+                r#","hooks":{"prestart":[{"path":"/h","timeout":-1}]}"#,
+                "/hooks/prestart/0/timeout: must be an integer",
+            ),
+            (
+                r#","hooks":{"createRuntime":[{"path":"/h"}]}"#,
+                "/hooks/createRuntime/0/path: not enforced",
+            ),
+            (
+                r#","linux":{"namespaces":[{}]}"#,
+                "/linux/namespaces/0/type: required",
+            ),
+            (
+                r#","linux":{"resources":{"memory":{"limit":1048576}}}"#,
+                "/linux/resources/memory/limit: not enforced by this build",
+            ),
+            (
+                r#","linux":{"seccomp":{"defaultAction":"SCMP_ACT_ALLOW"}}"#,
+                "/linux/seccomp/defaultAction: not enforced",
+            ),
+        ];
+        for (json, expected) in cases {
+            let error = lines(json).unwrap_err();
+            assert!(
+                error.starts_with(&format!("config.json: {expected}")),
+                "{json}: {error}"
+            );
+        }
+        assert!(text_of("{}").unwrap_err().contains("/ociVersion: required"));
+        assert!(
+            text_of(r#"{"ociVersion":"1.0.2"}"#)
+                .unwrap_err()
+                .contains("/root: required")
+        );
+        assert!(text_of("[]").unwrap_err().contains("/: must be an object"));
+    }
+}
