@@ -10,6 +10,11 @@ usage: cargo xtask COMMAND
 
   setup                    find or install what a build and a boot need
   build                    build the kernel, the programs and the initramfs
+  test                     test-host, then test-qemu
+  test-host                the tests that need no emulator
+  test-qemu [FILTER]       the tests that boot the kernel; FILTER is part of a name
+  check                    what CI runs: formatting, lints, tidy, documentation, all tests
+  tidy [--bless]           check layers, lints, texts and generated documents; --bless rewrites the latter
   run [OPTION]... [-- CMD [ARG]...]
                            boot in QEMU; with CMD, run it in the guest and exit with its code
                            (128 + n: killed by signal n; 125: the machine failed)
@@ -17,6 +22,7 @@ usage: cargo xtask COMMAND
 options of run:
   --bundle NAME=DIR        put the host directory DIR at /bundles/NAME
   --bundle demo            put the demo bundle at /bundles/demo
+  --rootfs NAME            give the bundle NAME a root file system with busybox and probe
   --file GUEST=HOST        put the host file HOST at the guest path GUEST
   --env NAME=VALUE         environment of CMD
   --mem SIZE               memory, such as 256M (default)
@@ -35,6 +41,16 @@ pub enum Command {
     Setup,
     /// Build everything that boots.
     Build,
+    /// Run all tests.
+    Test,
+    /// Run the tests that need no emulator.
+    TestHost,
+    /// Run the tests that boot, those whose name contains the filter.
+    TestQemu(Option<String>),
+    /// Run all checks.
+    Check,
+    /// Check the sources; with `true`, write the generated documents first.
+    Tidy(bool),
     /// Boot.
     Run(RunOptions),
 }
@@ -44,6 +60,8 @@ pub enum Command {
 pub struct RunOptions {
     /// Bundles: (name, host directory); `None` stands for the built-in demo bundle.
     pub bundles: Vec<(String, Option<PathBuf>)>,
+    /// Bundles that get the built-in root file system.
+    pub rootfs: Vec<String>,
     /// Files: (guest path, host path).
     pub files: Vec<(String, PathBuf)>,
     /// Environment of the command, `NAME=VALUE`.
@@ -68,6 +86,7 @@ impl Default for RunOptions {
     fn default() -> Self {
         Self {
             bundles: Vec::new(),
+            rootfs: Vec::new(),
             files: Vec::new(),
             env: Vec::new(),
             memory: String::from("256M"),
@@ -94,6 +113,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt
         "help" => Ok(Command::Help),
         "setup" => alone(parser, Command::Setup),
         "build" => alone(parser, Command::Build),
+        "test" => alone(parser, Command::Test),
+        "test-host" => alone(parser, Command::TestHost),
+        "test-qemu" => parse_filter(parser),
+        "check" => alone(parser, Command::Check),
+        "tidy" => parse_tidy(parser),
         "run" => parse_run(parser).map(Command::Run),
         _ => Err(format!("unknown command {command:?}").into()),
     }
@@ -107,11 +131,28 @@ fn alone(mut parser: lexopt::Parser, command: Command) -> Result<Command, lexopt
     }
 }
 
+fn parse_filter(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    match parser.next()? {
+        None => Ok(Command::TestQemu(None)),
+        Some(Value(filter)) => alone(parser, Command::TestQemu(Some(filter.string()?))),
+        Some(other) => Err(other.unexpected()),
+    }
+}
+
+fn parse_tidy(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    match parser.next()? {
+        None => Ok(Command::Tidy(false)),
+        Some(Long("bless")) => alone(parser, Command::Tidy(true)),
+        Some(other) => Err(other.unexpected()),
+    }
+}
+
 fn parse_run(mut parser: lexopt::Parser) -> Result<RunOptions, lexopt::Error> {
     let mut options = RunOptions::default();
     while let Some(arg) = parser.next()? {
         match arg {
             Long("bundle") => options.bundles.push(bundle(&parser.value()?.string()?)?),
+            Long("rootfs") => options.rootfs.push(bundle_name(parser.value()?.string()?)?),
             Long("file") => {
                 let (guest, host) = pair(&parser.value()?.string()?, "GUEST=HOST")?;
                 options.files.push((guest, PathBuf::from(host)));
@@ -143,10 +184,14 @@ fn bundle(text: &str) -> Result<(String, Option<PathBuf>), lexopt::Error> {
         return Ok((text.to_owned(), None));
     }
     let (name, dir) = pair(text, "NAME=DIR")?;
-    if name.contains('/') {
-        return Err(format!("a bundle's name cannot hold a slash: {name:?}").into());
+    Ok((bundle_name(name)?, Some(PathBuf::from(dir))))
+}
+
+fn bundle_name(name: String) -> Result<String, lexopt::Error> {
+    if name.is_empty() || name.contains('/') {
+        return Err(format!("not the name of a bundle: {name:?}").into());
     }
-    Ok((name, Some(PathBuf::from(dir))))
+    Ok(name)
 }
 
 /// Splits at the first `=`; neither half may be empty, except the value of a variable.
@@ -218,6 +263,10 @@ mod tests {
             "run --bundle x",
             "run --bundle a/b=c",
             "run --file =x",
+            "run --rootfs a/b",
+            "test-host x",
+            "test-qemu a b",
+            "tidy --nonsense",
             "run --env =x",
             "run --timeout soon",
             "--quiet",

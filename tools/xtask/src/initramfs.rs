@@ -98,6 +98,9 @@ pub fn for_run(paths: &Paths, options: &RunOptions) -> Result<Vec<u8>> {
             None => demo_bundle(paths, &mut extra, &place)?,
         }
     }
+    for name in &options.rootfs {
+        demo_rootfs(paths, &mut extra, &format!("/bundles/{name}/rootfs"))?;
+    }
     for (guest, host) in &options.files {
         extra.host_file(guest, host)?;
     }
@@ -143,9 +146,20 @@ fn demo_bundle(paths: &Paths, tree: &mut Tree, place: &str) -> Result<()> {
         0o644,
         include_bytes!("../guest/demo-config.json").to_vec(),
     )?;
-    let root = format!("{place}/rootfs");
-    for dir in ["dev", "etc", "proc", "sys", "tmp"] {
-        tree.directory(&format!("{root}/{dir}"), 0o755)?;
+    demo_rootfs(paths, tree, &format!("{place}/rootfs"))
+}
+
+/// A root file system that shares no file with the guest's own.
+fn demo_rootfs(paths: &Paths, tree: &mut Tree, root: &str) -> Result<()> {
+    tree.directory(root, 0o755)?;
+    for (name, permissions) in [
+        ("dev", 0o755),
+        ("etc", 0o755),
+        ("proc", 0o555),
+        ("sys", 0o555),
+        ("tmp", 0o1777),
+    ] {
+        tree.directory(&format!("{root}/{name}"), permissions)?;
     }
     tree.file(
         &format!("{root}/etc/passwd"),

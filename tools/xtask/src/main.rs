@@ -7,6 +7,7 @@
 
 mod args;
 mod build;
+mod check;
 mod control;
 mod cpio;
 mod initramfs;
@@ -17,6 +18,8 @@ mod qemu;
 mod run;
 mod rundir;
 mod setup;
+mod testing;
+mod tidy;
 mod toolchain;
 mod tree;
 
@@ -51,6 +54,11 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
         }
         Command::Setup => setup::all(&paths).map(|()| 0),
         Command::Build => build::all(&paths).map(|()| 0),
+        Command::Test => testing::all(&paths).map(|()| 0),
+        Command::TestHost => testing::host(&paths).map(|()| 0),
+        Command::TestQemu(filter) => testing::qemu(&paths, filter.as_deref()).map(|()| 0),
+        Command::Check => check::all(&paths).map(|()| 0),
+        Command::Tidy(bless) => tidy::all(&paths, bless).map(|()| 0),
         Command::Run(options) => run::run(&paths, &options),
     }
 }

@@ -4,8 +4,8 @@
 
 use crate::initramfs::static_busybox;
 use crate::paths::Paths;
-use crate::process::{find_program, run};
-use crate::toolchain::{KERNEL, Toolchain, USERLAND};
+use crate::process::{find_program, output, run};
+use crate::toolchain::{KERNEL, Toolchain, USERLAND, host_cargo};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
@@ -63,6 +63,30 @@ pub fn for_run(paths: &Paths) -> Result<()> {
         bail!("still missing after installation: {}", names(&still));
     }
     Ok(())
+}
+
+/// Makes sure that the sources can be formatted and linted, for the host and for the kernel's target.
+pub fn for_check(paths: &Paths) -> Result<()> {
+    for_run(paths)?;
+    let mut missing = Vec::new();
+    let mut need = |present: bool, what: &str, packages| {
+        if !present {
+            missing.push(Missing {
+                what: what.to_owned(),
+                packages,
+            });
+        }
+    };
+    let answers =
+        |subcommand: &str| output(host_cargo(paths).args([subcommand, "--version"])).is_ok();
+    need(answers("fmt"), "rustfmt", &["rustfmt-web"]);
+    need(answers("clippy"), "clippy", &["rust-web-clippy"]);
+    need(
+        Toolchain::find(KERNEL)?.has_clippy(),
+        "clippy for the kernel's target",
+        &["rust-web-clippy"],
+    );
+    install(&missing)
 }
 
 const RUST: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];

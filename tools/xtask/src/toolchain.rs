@@ -4,6 +4,7 @@
 //! source (`-Z build-std`) by any rustc of 1.85 or newer that carries its sources, such as Debian's `rustc-web` with
 //! `rust-web-src`; `RUSTC_BOOTSTRAP` lets a stable compiler accept that one flag.
 
+use crate::paths::Paths;
 use crate::process::{find_program, is_executable, output};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -122,6 +123,25 @@ impl Toolchain {
     }
 }
 
+/// The cargo that started us, or else the one on `PATH`, for what is built for this machine.
+pub fn host_cargo(paths: &Paths) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(paths.root());
+    for (name, _) in std::env::vars_os() {
+        if is_package_variable(&name.to_string_lossy()) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Whether cargo set this variable for the one package it runs.
+fn is_package_variable(name: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
 /// Pairs of (cargo, rustc) worth a look, best first.
 fn candidates() -> Vec<(PathBuf, PathBuf)> {
     let mut found = Vec::new();
@@ -146,9 +166,8 @@ fn plain(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        let inherited = text.starts_with("CARGO_PKG_")
-            || text.starts_with("CARGO_MANIFEST_")
-            || text.starts_with("CARGO_BIN_")
+        let inherited = is_package_variable(&text)
+            || text.starts_with("RUSTC")
             || text.starts_with("CARGO_ENCODED_")
             || [
                 "CARGO",
@@ -156,10 +175,10 @@ fn plain(program: &Path) -> Command {
                 "CARGO_BUILD_TARGET",
                 "RUSTFLAGS",
                 "RUSTDOCFLAGS",
+                "RUSTDOC",
+                "LD_LIBRARY_PATH",
             ]
-            .contains(&&*text)
-            || text.starts_with("RUSTC")
-            || text == "LD_LIBRARY_PATH";
+            .contains(&&*text);
         if inherited {
             command.env_remove(&name);
         }
