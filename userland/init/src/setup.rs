@@ -1,0 +1,81 @@
+//! File systems, standard streams and kernel parameters.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+
+/// What is mounted, unless it is there: (place, type, options).
+const MOUNTS: [(&str, &str, Option<&std::ffi::CStr>); 3] = [
+    ("/proc", "proc", None),
+    ("/run", "tmpfs", Some(c"mode=755")),
+    ("/tmp", "tmpfs", Some(c"mode=1777")),
+];
+
+/// Mounts what programs expect.
+pub fn file_systems() {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    for (place, kind, options) in MOUNTS {
+        if is_mount_point(Path::new(place)) {
+            continue;
+        }
+        if let Err(errno) = mount(kind, place, kind, flags, options) {
+            eprintln!("init: cannot mount {kind} on {place}: {errno}");
+        }
+    }
+}
+
+/// A mount point lies on another device than the directory above it.
+fn is_mount_point(path: &Path) -> bool {
+    let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev());
+    matches!((device(path), device(&path.join(".."))), (Ok(here), Ok(above)) if here != above)
+}
+
+/// Makes the console descriptors 0, 1 and 2, whatever the kernel gave.
+pub fn standard_streams() {
+    if let Err(errno) = console_streams() {
+        eprintln!("init: /dev/console: {errno}");
+    }
+}
+
+fn console_streams() -> Result<(), Errno> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let console = rustix::fs::open("/dev/console", flags, Mode::empty())?;
+    dup2_stdin(&console)?;
+    dup2_stdout(&console)?;
+    dup2_stderr(&console)
+}
+
+/// Whether the kernel's command line has this word.
+pub fn kernel_parameter(word: &str) -> bool {
+    let line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    has_word(&line, word)
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    line.split_whitespace().any(|other| other == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_whole_words() {
+        assert!(has_word("mode=demo shell\n", "shell"));
+        assert!(!has_word("shells noshell shell=1", "shell"));
+    }
+
+    #[test]
+    fn mount_points_are_told_from_directories() {
+        assert!(is_mount_point(Path::new("/proc")));
+        assert!(!is_mount_point(Path::new("/")));
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("a")).unwrap();
+        assert!(!is_mount_point(&directory.path().join("a")));
+        assert!(!is_mount_point(&directory.path().join("missing")));
+    }
+}
