@@ -23,7 +23,9 @@ pub struct Frame(pub u32);
 pub struct Space(pub Frame);
 
 bitflags::bitflags! {
-    /// What user code may do with a page. A present page is always readable.
+    /// What user code may do with a page. A page that allows writing or executing is readable too.
+    /// The empty set keeps a page in the tables out of the reach of user code (PROT_NONE): touching
+    /// it faults, [`Machine::query`] and [`Machine::next_mapped`] still tell of it.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct Access: u8 {
         /// Readable.
@@ -217,7 +219,7 @@ pub trait Machine {
     ) -> Result<(), NoTable>;
     /// Removes the mapping of a page, if there is one, and tells what it was.
     fn unmap(&mut self, space: Space, addr: u64) -> Option<Mapped>;
-    /// Changes what a mapped page allows; nothing if none is mapped.
+    /// Changes what a mapped page allows ([`Access::empty`]: nothing); nothing if none is mapped.
     fn protect(&mut self, space: Space, addr: u64, access: Access);
     /// What is mapped at the page of `addr`.
     fn query(&self, space: Space, addr: u64) -> Option<Mapped>;

@@ -42,6 +42,15 @@ fn table_key(level: u8, addr: u64) -> (u8, u64) {
     (level, addr >> (12 + 9 * u32::from(level)))
 }
 
+/// What hardware makes of an access: what can be written or executed can be read.
+fn readable(access: Access) -> Access {
+    if access.is_empty() {
+        access
+    } else {
+        access | Access::READ
+    }
+}
+
 /// The machine.
 pub struct SimMachine {
     config: Config,
@@ -109,7 +118,10 @@ impl SimMachine {
     pub fn user_read(&self, space: Space, addr: u64, to: &mut [u8]) -> Result<(), u64> {
         for (i, byte) in to.iter_mut().enumerate() {
             let at = addr.wrapping_add(i as u64);
-            let page = self.query(space, at).ok_or(at)?;
+            let page = self
+                .query(space, at)
+                .filter(|p| p.access.contains(Access::READ))
+                .ok_or(at)?;
             *byte = self
                 .frames
                 .get(&page.frame)
@@ -231,7 +243,7 @@ impl Machine for SimMachine {
             addr / PAGE,
             Mapped {
                 frame,
-                access: access | Access::READ,
+                access: readable(access),
                 dirty: false,
             },
         );
@@ -244,7 +256,7 @@ impl Machine for SimMachine {
 
     fn protect(&mut self, space: Space, addr: u64, access: Access) {
         if let Some(page) = self.tables(space).pages.get_mut(&(addr / PAGE)) {
-            page.access = access | Access::READ;
+            page.access = readable(access);
         }
     }
 
