@@ -28,7 +28,7 @@ pub fn all(paths: &Paths) -> Result<()> {
 pub fn kernel(paths: &Paths) -> Result<()> {
     let toolchain = Toolchain::find(KERNEL)?;
     announce("the kernel", &paths.kernel_elf());
-    let mut cargo = kernel_cargo(paths, &toolchain, "build")?;
+    let mut cargo = bare_cargo(paths, &toolchain, "build", KERNEL)?;
     cargo.args(["--release", "--package", "berth-x86_64"]);
     let built = executables(&mut cargo)?;
     let [elf] = built.as_slice() else {
@@ -37,12 +37,17 @@ pub fn kernel(paths: &Paths) -> Result<()> {
     install(elf, &paths.kernel_elf())
 }
 
-/// `cargo SUBCOMMAND` for the kernel's target; its own target directory keeps it out of the way of host builds.
-pub fn kernel_cargo(paths: &Paths, toolchain: &Toolchain, subcommand: &str) -> Result<Command> {
+/// `cargo SUBCOMMAND` for a target without an operating system; its own target directory keeps it out of the way of host builds.
+pub fn bare_cargo(
+    paths: &Paths,
+    toolchain: &Toolchain,
+    subcommand: &str,
+    target: &str,
+) -> Result<Command> {
     let mut cargo = toolchain.cargo(subcommand)?;
     cargo
         .current_dir(paths.root())
-        .args(["--quiet", "--target", KERNEL, "--target-dir"])
+        .args(["--quiet", "--target", target, "--target-dir"])
         .arg(paths.target().join("kernel"));
     if toolchain.build_std {
         cargo

@@ -1,6 +1,6 @@
 //! `cargo xtask check`: everything that must hold before a change is taken.
 
-use crate::build::kernel_cargo;
+use crate::build::bare_cargo;
 use crate::paths::Paths;
 use crate::process::run;
 use crate::setup;
@@ -13,11 +13,12 @@ use std::time::Instant;
 type Step = (&'static str, fn(&Paths) -> Result<()>);
 
 /// Cheap steps first.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("formatting", formatting),
     ("tidy", |paths| tidy::all(paths, false)),
     ("lints, host", host_lints),
     ("lints, kernel", kernel_lints),
+    ("portable core", portable_core),
     ("documentation", documentation),
     ("tests, host", testing::host),
     ("tests, QEMU", |paths| testing::qemu(paths, None)),
@@ -65,7 +66,7 @@ fn host_lints(paths: &Paths) -> Result<()> {
 /// On the host only a stub of the bootable crate is compiled, so its real code is linted here.
 fn kernel_lints(paths: &Paths) -> Result<()> {
     let toolchain = Toolchain::find(KERNEL)?;
-    let mut cargo = kernel_cargo(paths, &toolchain, "clippy")?;
+    let mut cargo = bare_cargo(paths, &toolchain, "clippy", KERNEL)?;
     run(cargo.args([
         "--release",
         "--package",
@@ -74,6 +75,19 @@ fn kernel_lints(paths: &Paths) -> Result<()> {
         "-D",
         "warnings",
     ]))
+}
+
+/// Other kernels take the core to other processors, with and without an allocator.
+fn portable_core(paths: &Paths) -> Result<()> {
+    for target in ["riscv64gc-unknown-none-elf", "aarch64-unknown-none"] {
+        let toolchain = Toolchain::find(target)?;
+        for features in [&[][..], &["--no-default-features"]] {
+            let mut cargo = bare_cargo(paths, &toolchain, "clippy", target)?;
+            cargo.args(["--package", "berth-oci"]).args(features);
+            run(cargo.args(["--", "-D", "warnings"]))?;
+        }
+    }
+    Ok(())
 }
 
 fn documentation(paths: &Paths) -> Result<()> {
