@@ -1,0 +1,95 @@
+//! From lines to a configuration.
+
+use super::error::{ConfigError, ConfigErrorKind, Fault};
+use super::key::{Arity, KEYS, Key};
+use super::lexer::{Line, lines};
+use super::value::Read;
+use super::{OciConfig, OciMount, OciProcess, OciSeccomp};
+use crate::hooks::HookKind;
+use crate::memory::try_push;
+use crate::nearest::nearest;
+use alloc::format;
+use alloc::vec::Vec;
+
+/// Reads a text whose limits have been checked.
+pub(crate) fn parse(text: &str) -> Result<OciConfig, ConfigError> {
+    let mut parser = Parser::default();
+    for line in lines(text) {
+        let line = line?;
+        parser
+            .line(line)
+            .map_err(|fault| with_line_hint(fault, line).at(line.number, line.key, line.value))?;
+    }
+    let config = parser.config;
+    match config.check_relations() {
+        Ok(()) => Ok(config),
+        Err(broken) => Err(broken.locate(text)),
+    }
+}
+
+/// Text of a Windows editor fails somewhere on its first line; say why.
+fn with_line_hint(fault: Fault, line: Line<'_>) -> Fault {
+    if fault.hint.is_none() && line.value.ends_with('\r') {
+        return fault.hint("the line ends in a carriage return; use plain newlines");
+    }
+    fault
+}
+
+/// A configuration in the making.
+#[derive(Default)]
+struct Parser {
+    config: OciConfig,
+    /// Keys given so far that may be given once. At most as many as there are keys.
+    seen: Vec<(Key, u32)>,
+    /// The kind of the hook line that `hook_arg` and `hook_env` lines belong to.
+    last_hook: Option<HookKind>,
+}
+
+impl Parser {
+    fn line(&mut self, line: Line<'_>) -> Read<()> {
+        let key = Key::from_name(line.key).ok_or_else(|| unknown_key(line.key))?;
+        self.check_once(key, line.number)?;
+        self.set(key, line.value)
+    }
+
+    fn check_once(&mut self, key: Key, number: u32) -> Read<()> {
+        if key.arity() == Arity::Many {
+            return Ok(());
+        }
+        if let Some((_, first)) = self.seen.iter().find(|(seen, _)| *seen == key) {
+            return Err(Fault::new(
+                ConfigErrorKind::Duplicate,
+                format!("the key may be given once; line {first} has it already"),
+            ));
+        }
+        Ok(try_push(&mut self.seen, (key, number))?)
+    }
+
+    fn set(&mut self, key: Key, value: &str) -> Read<()> {
+        let config = &mut self.config;
+        match key {
+            Key::Base(key) => config.set_base(key, value),
+            Key::Process(key) => config
+                .process
+                .get_or_insert_with(OciProcess::default)
+                .set(key, value),
+            Key::Mount(key) => OciMount::set(&mut config.mounts, key, value),
+            Key::Hook(key) => config.hooks.set(key, value, &mut self.last_hook),
+            Key::Linux(key) => config.linux.set(key, value),
+            Key::Resource(key) => config.linux.resources.set(key, value),
+            Key::Seccomp(key) => config
+                .linux
+                .seccomp
+                .get_or_insert_with(OciSeccomp::default)
+                .set(key, value),
+        }
+    }
+}
+
+fn unknown_key(name: &str) -> Fault {
+    let fault = Fault::new(ConfigErrorKind::UnknownKey, "unknown key");
+    match nearest(name, KEYS.iter().copied()) {
+        Some(key) => fault.hint(format!("did you mean {key}?")),
+        None => fault,
+    }
+}
