@@ -30,7 +30,7 @@ if works /usr/bin/cargo; then
     debian "$@"
 fi
 
-packages="cargo-web rustc-web rust-web-src rust-web-clippy rustfmt-web gcc libc6-dev"
+packages="cargo-web rustc-web rust-web-src rust-web-clippy rustfmt-web gcc libc6-dev ca-certificates"
 if [ ! -x /usr/bin/apt-get ]; then
     echo "berth: no cargo of version 1.$oldest or newer here; see https://rustup.rs" >&2
     exit 1
