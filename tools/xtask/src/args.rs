@@ -16,7 +16,8 @@ usage: cargo xtask COMMAND
   check                    what CI runs: formatting, lints, tidy, documentation, all tests
   tidy [--bless]           check layers, lints, texts and generated documents; --bless rewrites the latter
   run [OPTION]... [-- CMD [ARG]...]
-                           boot in QEMU; with CMD, run it in the guest and exit with its code
+                           boot in QEMU; without CMD, show the demo and then, at a terminal, a
+                           shell (Ctrl-] ends the machine); with CMD, run it in the guest and exit with its code
                            (128 + n: killed by signal n; 125: the machine failed)
 
 options of run:
@@ -28,7 +29,7 @@ options of run:
   --mem SIZE               memory, such as 256M (default)
   --append WORDS           kernel parameters, such as loglevel=debug
   --icount                 count instructions: the same figures in every run
-  --timeout SECONDS        give up after that (default 120)
+  --timeout SECONDS        give up after that (default 120; at a terminal never)
   --log-dir DIR            where logs go (default: a new directory in target/qemu)
   --no-build               boot what the last build left";
 
@@ -72,8 +73,8 @@ pub struct RunOptions {
     pub append: Vec<String>,
     /// Whether guest time counts instructions.
     pub icount: bool,
-    /// Seconds until we give up.
-    pub timeout: u64,
+    /// Seconds until we give up, if the caller says.
+    pub timeout: Option<u64>,
     /// Where logs go.
     pub log_dir: Option<PathBuf>,
     /// Whether to build first.
@@ -92,8 +93,7 @@ impl Default for RunOptions {
             memory: String::from("256M"),
             append: Vec::new(),
             icount: false,
-            // The emulator is slow, and some machines are much slower than others.
-            timeout: 120,
+            timeout: None,
             log_dir: None,
             build: true,
             command: Vec::new(),
@@ -165,7 +165,7 @@ fn parse_run(mut parser: lexopt::Parser) -> Result<RunOptions, lexopt::Error> {
             Long("mem") => options.memory = memory(parser.value()?.string()?)?,
             Long("append") => options.append.push(parser.value()?.string()?),
             Long("icount") => options.icount = true,
-            Long("timeout") => options.timeout = parser.value()?.parse()?,
+            Long("timeout") => options.timeout = Some(parser.value()?.parse()?),
             Long("log-dir") => options.log_dir = Some(PathBuf::from(parser.value()?)),
             Long("no-build") => options.build = false,
             Value(program) => {

@@ -18,6 +18,8 @@ pub enum QemuEnd {
     Signal(i32),
     /// We ended it: the time ran out after so many seconds.
     TimedOut(u64),
+    /// We ended it: the person at the terminal said so.
+    Abandoned,
 }
 
 /// What a run came to.
@@ -40,6 +42,8 @@ pub enum Reason {
     Killed(i32),
     /// The time ran out.
     TimedOut(u64),
+    /// Somebody pressed Ctrl-].
+    Abandoned,
     /// A clean power-off, but nobody said how the command ended.
     NoEnding { ready: bool },
     /// The guest's own tests failed or are incomplete although the command claims success.
@@ -58,6 +62,7 @@ impl fmt::Display for Reason {
             Self::Died(status) => write!(f, "QEMU ended with status {status}"),
             Self::Killed(signal) => write!(f, "QEMU was killed by signal {signal}"),
             Self::TimedOut(seconds) => write!(f, "the time ran out after {seconds} s"),
+            Self::Abandoned => f.write_str("ended from the terminal"),
             Self::NoEnding { ready: true } => {
                 f.write_str("power-off, but init did not say how the command ended")
             }
@@ -76,6 +81,7 @@ pub fn judge(end: QemuEnd, report: &Report) -> Verdict {
         QemuEnd::Status(status) => Reason::Died(status),
         QemuEnd::Signal(signal) => Reason::Killed(signal),
         QemuEnd::TimedOut(seconds) => Reason::TimedOut(seconds),
+        QemuEnd::Abandoned => Reason::Abandoned,
     };
     Verdict::Failed(reason)
 }

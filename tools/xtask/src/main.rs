@@ -18,6 +18,8 @@ mod qemu;
 mod run;
 mod rundir;
 mod setup;
+mod streams;
+mod terminal;
 mod testing;
 mod tidy;
 mod toolchain;

@@ -8,17 +8,23 @@ use crate::judge::QemuEnd;
 use crate::process::find_program;
 use crate::rundir::RunDir;
 use crate::setup::QEMU;
+use crate::streams::{collect, file, forward_stdin, pump, sink};
+use crate::terminal::RawTerminal;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
-use std::io::{IsTerminal, Read, Write};
+use std::io::IsTerminal;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
 use std::time::Duration;
+
+/// What every machine has. No default devices: each costs time at boot, and the kernel drives none of them.
+const MACHINE: &str = "-M q35 -cpu max -nodefaults -bios qboot.rom -display none -no-reboot -monitor none \
+                       -device isa-debug-exit,iobase=0xf4,iosize=4";
 
 /// A machine to boot.
 pub struct Machine<'a> {
@@ -31,7 +37,9 @@ pub struct Machine<'a> {
     /// Whether guest time counts instructions.
     pub icount: bool,
     /// Seconds until the machine is ended.
-    pub timeout: u64,
+    pub timeout: Option<u64>,
+    /// Whether a person at our terminal talks to the guest.
+    pub interactive: bool,
 }
 
 /// What is left when a machine has ended.
@@ -59,7 +67,16 @@ pub fn boot(machine: &Machine<'_>, dir: &RunDir) -> Result<Ended> {
         .with_context(|| format!("cannot start {QEMU}"))?;
     // Only QEMU may hold these now: the end of the machine is the end of the streams.
     drop(guest_ends);
-    forward_stdin(ports.console.try_clone()?);
+    let (sender, events) = mpsc::channel();
+    let escape = sender.clone();
+    // A terminal belongs to the command only when a person is to talk to it; else it would have two readers.
+    let _raw = machine.interactive.then(RawTerminal::enter).transpose()?;
+    if machine.interactive || !std::io::stdin().is_terminal() {
+        forward_stdin(ports.console.try_clone()?, move || {
+            // When nobody listens any more, QEMU has ended already.
+            let _ = escape.send(Event::Escape);
+        });
+    }
 
     let console = pump(ports.console, vec![sink(std::io::stdout())]);
     let errors = pump(ports.errors, vec![sink(std::io::stderr())]);
@@ -68,7 +85,7 @@ pub fn boot(machine: &Machine<'_>, dir: &RunDir) -> Result<Ended> {
     let control_log = file(&dir.control_log())?;
     let control = thread::spawn(move || collect(control, control_log));
 
-    let end = wait(child, machine.timeout)?;
+    let end = wait(child, machine.timeout, &events, sender)?;
     for pump in [console, errors, log] {
         pump.join()
             .map_err(|_| anyhow::anyhow!("a stream's thread panicked"))?;
@@ -93,30 +110,8 @@ fn command_line(machine: &Machine<'_>, dir: &RunDir) -> Result<Command> {
     };
     let accel = std::env::var("BERTH_ACCEL").unwrap_or_else(|_| String::from("tcg"));
     command
-        .args([
-            "-accel",
-            &accel,
-            "-M",
-            "q35",
-            "-cpu",
-            "max",
-            "-m",
-            machine.memory,
-        ])
-        .args([
-            "-nodefaults",
-            "-bios",
-            "qboot.rom",
-            "-display",
-            "none",
-            "-no-reboot",
-        ])
-        .args([
-            "-monitor",
-            "none",
-            "-device",
-            "isa-debug-exit,iobase=0xf4,iosize=4",
-        ])
+        .args(["-accel", &accel, "-m", machine.memory])
+        .args(MACHINE.split(' '))
         .arg("-kernel")
         .arg(machine.kernel)
         .arg("-initrd")
@@ -156,94 +151,37 @@ fn attach_ports(command: &mut Command) -> Result<(Ports, Vec<UnixStream>)> {
     Ok((ports, guest_ends))
 }
 
-type Sink = Box<dyn Write + Send>;
-
-fn sink(stream: impl Write + Send + 'static) -> Sink {
-    Box::new(stream)
+/// What a machine that runs waits for.
+enum Event {
+    /// QEMU ended.
+    Ended(std::io::Result<ExitStatus>),
+    /// The person at the terminal gave up.
+    Escape,
 }
 
-fn file(path: &Path) -> Result<Sink> {
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(sink(file))
-}
-
-/// Copies a stream to every sink as it comes, byte for byte.
-fn pump(stream: UnixStream, mut sinks: Vec<Sink>) -> JoinHandle<()> {
-    thread::spawn(move || {
-        copy(stream, |bytes| {
-            // A reader that went away must not stop the guest: the rest is read and dropped.
-            sinks.retain_mut(|sink| sink.write_all(bytes).and_then(|()| sink.flush()).is_ok());
-        })
-    })
-}
-
-/// Reads a stream to its end, into memory and into a log as it comes.
-fn collect(stream: UnixStream, mut log: Sink) -> Vec<u8> {
-    let mut all = Vec::new();
-    copy(stream, |bytes| {
-        all.extend_from_slice(bytes);
-        // The log is for people; the verdict comes from `all`.
-        let _ = log.write_all(bytes);
-    });
-    all
-}
-
-fn copy(mut stream: UnixStream, mut each: impl FnMut(&[u8])) {
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(count) => each(buffer.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            // QEMU killed with unread input gives a reset, which is an end too.
-            Err(_) => return,
-        }
-    }
-}
-
-/// Sends our stdin to the console, unless it is a terminal, which would then belong to two readers.
-///
-/// A serial line has no end of file: at the end of stdin we just stop. The thread is never joined, since nothing can wake a read
-/// of stdin; it ends with the process.
-fn forward_stdin(mut console: UnixStream) {
-    let mut stdin = std::io::stdin();
-    if stdin.is_terminal() {
-        return;
-    }
-    thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(count) = stdin.read(&mut buffer) {
-            let bytes = buffer.get(..count).unwrap_or_default();
-            if bytes.is_empty() || console.write_all(bytes).is_err() {
-                return;
-            }
-        }
-    });
-}
-
-/// Waits for the end of QEMU, and brings it about when the time has run out.
-fn wait(mut child: Child, seconds: u64) -> Result<QemuEnd> {
+/// Waits for the end of QEMU, and brings it about when the time has run out or somebody says so.
+fn wait(
+    mut child: Child,
+    timeout: Option<u64>,
+    events: &Receiver<Event>,
+    sender: Sender<Event>,
+) -> Result<QemuEnd> {
     let pid = rustix::process::Pid::from_child(&child);
-    let (sender, receiver) = mpsc::channel();
-    let waiter = thread::spawn(move || {
-        // The receiver waits for this alone; it cannot be gone.
-        let _ = sender.send(child.wait());
+    thread::spawn(move || {
+        // The receiver outlives QEMU: it waits for this.
+        let _ = sender.send(Event::Ended(child.wait()));
     });
-    let (status, timed_out) = match receiver.recv_timeout(Duration::from_secs(seconds)) {
-        Ok(status) => (status, false),
-        Err(mpsc::RecvTimeoutError::Timeout) => {
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
-            (receiver.recv()?, true)
-        }
+    // Nobody waits for a century.
+    let seconds = timeout.unwrap_or(u64::from(u32::MAX));
+    let cause = match events.recv_timeout(Duration::from_secs(seconds)) {
+        Ok(Event::Ended(status)) => return end_of(status?),
+        Ok(Event::Escape) => QemuEnd::Abandoned,
+        Err(mpsc::RecvTimeoutError::Timeout) => QemuEnd::TimedOut(seconds),
         Err(mpsc::RecvTimeoutError::Disconnected) => bail!("nobody waits for QEMU"),
     };
-    let _ = waiter.join();
-    let end = end_of(status?)?;
-    Ok(if timed_out {
-        QemuEnd::TimedOut(seconds)
-    } else {
-        end
-    })
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
+    while !matches!(events.recv()?, Event::Ended(_)) {}
+    Ok(cause)
 }
 
 fn end_of(status: ExitStatus) -> Result<QemuEnd> {

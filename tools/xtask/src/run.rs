@@ -9,7 +9,11 @@ use crate::paths::Paths;
 use crate::qemu::{Machine, boot};
 use crate::rundir::RunDir;
 use anyhow::{Context, Result};
+use std::io::IsTerminal;
 use std::path::Path;
+
+/// Seconds a machine may take. The emulator is slow, and some hosts are much slower than others.
+const TIMEOUT: u64 = 120;
 
 /// Boots as `options` say; the value is the exit status.
 pub fn run(paths: &Paths, options: &RunOptions) -> Result<u8> {
@@ -21,14 +25,16 @@ pub fn run(paths: &Paths, options: &RunOptions) -> Result<u8> {
     std::fs::write(dir.initramfs(), archive)
         .with_context(|| format!("cannot write {}", dir.initramfs().display()))?;
 
-    let append = kernel_parameters(options);
+    let interactive = options.command.is_empty() && std::io::stdin().is_terminal();
+    let append = kernel_parameters(options, interactive);
     let ended = boot(
         &Machine {
             kernel: &paths.kernel_elf(),
             memory: &options.memory,
             append: &append,
             icount: options.icount,
-            timeout: options.timeout,
+            timeout: options.timeout.or((!interactive).then_some(TIMEOUT)),
+            interactive,
         },
         &dir,
     )?;
@@ -49,13 +55,15 @@ pub fn run(paths: &Paths, options: &RunOptions) -> Result<u8> {
 }
 
 /// The kernel command line: how init is to behave, then what the caller adds.
-fn kernel_parameters(options: &RunOptions) -> String {
-    let mode = if options.command.is_empty() {
+fn kernel_parameters(options: &RunOptions, interactive: bool) -> String {
+    let mut words = vec![if options.command.is_empty() {
         "mode=demo"
     } else {
         "mode=cmd"
-    };
-    let mut words = vec![mode];
+    }];
+    if interactive {
+        words.push("shell");
+    }
     words.extend(options.append.iter().map(String::as_str));
     words.join(" ")
 }
@@ -89,8 +97,18 @@ mod tests {
     fn the_callers_words_come_last() {
         let mut options = RunOptions::default();
         options.append.push(String::from("loglevel=debug"));
-        assert_eq!(kernel_parameters(&options), "mode=demo loglevel=debug");
+        assert_eq!(
+            kernel_parameters(&options, false),
+            "mode=demo loglevel=debug"
+        );
+        assert_eq!(
+            kernel_parameters(&options, true),
+            "mode=demo shell loglevel=debug"
+        );
         options.command.push("true".into());
-        assert_eq!(kernel_parameters(&options), "mode=cmd loglevel=debug");
+        assert_eq!(
+            kernel_parameters(&options, false),
+            "mode=cmd loglevel=debug"
+        );
     }
 }

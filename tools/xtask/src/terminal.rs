@@ -1,0 +1,31 @@
+//! The terminal of the person who runs us.
+
+use anyhow::{Context, Result};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+
+/// The terminal on stdin passes every key on, until this is dropped: the guest's own terminal edits lines and makes signals.
+pub struct RawTerminal {
+    before: Termios,
+}
+
+impl RawTerminal {
+    /// Switches to raw mode.
+    pub fn enter() -> Result<Self> {
+        let stdin = rustix::stdio::stdin();
+        let before = tcgetattr(stdin).context("cannot read the terminal's settings")?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        // Our own messages still need a carriage return with each newline; the guest's already have one.
+        raw.output_modes = before.output_modes;
+        tcsetattr(stdin, OptionalActions::Now, &raw)
+            .context("cannot change the terminal's settings")?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        // Nothing is left to do about a terminal that went away.
+        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
+    }
+}
