@@ -2,8 +2,10 @@
 
 use crate::cgroup::Groups;
 use crate::container::Containers;
+use crate::dev::Devices;
 use crate::error::NoMem;
 use crate::fs::Fs;
+use crate::load::Load;
 use crate::machine::{Access, FpuArea, Machine, Next, PowerOff, Trap, UserRegs};
 use crate::mm::frames::{Frames, Origin};
 use crate::mm::{Fault, Spaces};
@@ -51,6 +53,10 @@ pub struct Kernel {
     pub sched: Sched,
     /// Long work.
     pub work: Work,
+    /// What devices remember.
+    pub devices: Devices,
+    /// How busy the machine is.
+    pub load: Load,
     /// Set when the machine shall end.
     pub power: Option<PowerOff>,
     /// Call numbers already logged as unknown.
@@ -73,6 +79,8 @@ impl Kernel {
             waits: Waits::default(),
             sched: Sched::default(),
             work: Work::default(),
+            devices: Devices::default(),
+            load: Load::default(),
             power: None,
             unknown: BTreeSet::new(),
         }
@@ -84,6 +92,7 @@ impl Kernel {
         let now = m.now();
         self.top_up_heap(m);
         self.account_user(&regs, now);
+        self.load.sample(now, self.sched.active());
         self.waits.expire(now);
         match (trap, self.sched.current) {
             (Trap::Input, _) => self
@@ -132,7 +141,9 @@ impl Kernel {
             .and_then(|id| self.tasks.tasks.get_mut(id))
         {
             task.regs = *regs;
-            task.times.0 = task.times.0.saturating_add(now.saturating_sub(since));
+            let spent = now.saturating_sub(since);
+            task.times.0 = task.times.0.saturating_add(spent);
+            self.load.user = self.load.user.saturating_add(spent);
         }
         self.sched.since = now;
     }
@@ -329,7 +340,9 @@ impl Kernel {
             .current
             .and_then(|id| self.tasks.tasks.get_mut(id))
         {
-            task.times.1 = task.times.1.saturating_add(now.saturating_sub(since));
+            let spent = now.saturating_sub(since);
+            task.times.1 = task.times.1.saturating_add(spent);
+            self.load.system = self.load.system.saturating_add(spent);
         }
         self.sched.since = now;
     }

@@ -13,11 +13,14 @@ extern crate alloc;
 extern crate std;
 
 pub mod arena;
+pub mod audit;
 pub mod cgroup;
 pub mod container;
+pub mod dev;
 pub mod error;
 pub mod fs;
 mod kernel;
+pub mod load;
 pub mod machine;
 pub mod mm;
 pub mod ns;

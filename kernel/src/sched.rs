@@ -37,6 +37,11 @@ impl Sched {
         self.queue.retain(|t| *t != task);
     }
 
+    /// How many tasks run or want to.
+    pub fn active(&self) -> usize {
+        self.queue.len() + usize::from(self.current.is_some())
+    }
+
     /// Whether somebody waits for the CPU.
     pub fn contended(&self) -> bool {
         !self.queue.is_empty()

@@ -37,6 +37,7 @@ pub struct Frames {
     free_head: u32,
     free: usize,
     total: usize,
+    heap: usize,
 }
 
 const NONE: u32 = u32::MAX;
@@ -58,6 +59,7 @@ impl Frames {
             free_head: NONE,
             free: 0,
             total: 0,
+            heap: 0,
         };
         for &range in ranges {
             frames.add(range);
@@ -126,6 +128,7 @@ impl Frames {
         }
         self.free_head = next;
         self.free -= 1;
+        self.heap += usize::from(origin == Origin::Heap);
         Ok(frame)
     }
 
@@ -149,6 +152,7 @@ impl Frames {
             return;
         }
         let group = crate::arena::Key::new(meta.word, meta.generation);
+        let heap = usize::from(meta.origin == Origin::Heap);
         *meta = Meta {
             refs: 0,
             word: head,
@@ -157,6 +161,7 @@ impl Frames {
         };
         self.free_head = frame.0;
         self.free += 1;
+        self.heap = self.heap.saturating_sub(heap);
         groups.give_back_frame(group);
     }
 
@@ -173,6 +178,11 @@ impl Frames {
     /// How many frames are free.
     pub fn free(&self) -> usize {
         self.free
+    }
+
+    /// How many frames the kernel's heap got at run time.
+    pub fn used_by_heap(&self) -> usize {
+        self.heap
     }
 
     /// How many frames there are.

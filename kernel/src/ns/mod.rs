@@ -1,9 +1,24 @@
 //! Namespaces (namespaces(7)).
+//!
+//! pid, uts and mount namespaces are objects. Of the other kinds there is only the initial one:
+//! it shows in /proc/PID/ns, and making another is refused ([`refuse_missing`]).
 
+pub mod mount;
+pub mod pid;
+pub mod set;
+pub mod uts;
+
+pub use set::{NsKeys, NsSet, for_child, hold_set, release_set};
+
+use crate::Kernel;
 use crate::arena::{Arena, Held};
+use crate::cgroup::GroupId;
+use crate::error::{Errno, NoMem, Stop};
+use crate::fs::MountId;
 use crate::key;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use linux_raw_sys::general as linux;
 
 key! {
     /// A pid namespace.
@@ -14,18 +29,8 @@ key! {
     MountNsId
 }
 
-/// The namespaces of a task.
-#[derive(Debug)]
-pub struct NsSet {
-    /// Where its children get their numbers (its own numbers are in its pid).
-    pub pid_for_children: Held<PidNsId>,
-    /// Host and domain name.
-    pub uts: Held<UtsNsId>,
-    /// Its tree of mounts.
-    pub mount: Held<MountNsId>,
-}
-
 /// A pid namespace (pid_namespaces(7)).
+#[derive(Default)]
 pub struct PidNs {
     /// The one it is nested in.
     pub parent: Option<Held<PidNsId>>,
@@ -39,6 +44,9 @@ pub struct PidNs {
     pub init: Option<crate::task::ProcessId>,
     /// Its init has ended: no new numbers (ENOMEM, as on Linux).
     pub dead: bool,
+    /// The signal that a process inside gave as the reason with reboot(2): what its init is said
+    /// to have died of.
+    pub reboot: Option<u8>,
     /// Inode number in /proc/PID/ns.
     pub inum: u32,
 }
@@ -57,7 +65,7 @@ pub struct UtsNs {
 /// A mount namespace (mount_namespaces(7)).
 pub struct MountNs {
     /// The mount at its root.
-    pub root: Held<crate::fs::MountId>,
+    pub root: Held<MountId>,
     /// Inode number in /proc/PID/ns.
     pub inum: u32,
 }
@@ -71,4 +79,134 @@ pub struct Namespaces {
     pub uts: Arena<UtsNsId, UtsNs>,
     /// mount namespaces.
     pub mount: Arena<MountNsId, MountNs>,
+    /// Those the system started with; they stay for ever.
+    pub initial: Option<NsSet>,
+    /// Namespaces made since boot, for their inode numbers.
+    made: u32,
+}
+
+impl Namespaces {
+    /// The inode number of a new namespace: counts up from [`FIRST_INUM`].
+    fn next_inum(&mut self) -> u32 {
+        let number = self.made % (u32::MAX - FIRST_INUM);
+        self.made = self.made.wrapping_add(1);
+        FIRST_INUM + number
+    }
+
+    /// The initial pid namespace, once [`initial`] has made it.
+    pub fn initial_pid(&self) -> Option<PidNsId> {
+        self.initial.as_ref().map(|set| set.pid_for_children.key())
+    }
+
+    /// The initial mount namespace.
+    pub fn initial_mount(&self) -> Option<MountNsId> {
+        self.initial.as_ref().map(|set| set.mount.key())
+    }
+
+    /// How many namespaces there are, for the audit.
+    pub fn len(&self) -> usize {
+        self.pid
+            .len()
+            .saturating_add(self.uts.len())
+            .saturating_add(self.mount.len())
+    }
+
+    /// None yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The first inode number of a namespace made after boot: in Linux's dynamic range (from
+/// 0xf0000000), above the initial namespaces in it.
+const FIRST_INUM: u32 = 0xf000_0010;
+
+/// The inode numbers of the initial namespaces: Linux's constants, and for net and mnt those that
+/// they get there at boot.
+#[allow(missing_docs)]
+pub mod initial_inum {
+    pub const TIME: u32 = 4_026_531_834;
+    pub const CGROUP: u32 = 4_026_531_835;
+    pub const PID: u32 = 4_026_531_836;
+    pub const USER: u32 = 4_026_531_837;
+    pub const UTS: u32 = 4_026_531_838;
+    pub const IPC: u32 = 4_026_531_839;
+    pub const NET: u32 = 4_026_531_840;
+    pub const MOUNT: u32 = 4_026_531_841;
+}
+
+/// Every CLONE_NEW* flag (clone(2)); that of time namespaces shares its bit with the exit signal
+/// of clone and is unshare's alone.
+pub const NEW_FLAGS: u32 = linux::CLONE_NEWNS
+    | linux::CLONE_NEWCGROUP
+    | linux::CLONE_NEWUTS
+    | linux::CLONE_NEWIPC
+    | linux::CLONE_NEWUSER
+    | linux::CLONE_NEWPID
+    | linux::CLONE_NEWNET;
+
+/// The kinds of which only the initial namespace exists.
+const MISSING: u32 = linux::CLONE_NEWCGROUP
+    | linux::CLONE_NEWIPC
+    | linux::CLONE_NEWUSER
+    | linux::CLONE_NEWNET
+    | linux::CLONE_NEWTIME;
+
+/// Makes the initial namespaces around the first mount, and gives the set of the first process.
+///
+/// # Errors
+/// [`NoMem`] when the root group has no room; nothing is left then but `root` stays with the
+/// caller's file system.
+pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, NoMem> {
+    let group = k.groups.root();
+    let pid_charge = k.groups.charge(group, Arena::<PidNsId, PidNs>::COST)?;
+    let uts_charge = k.groups.charge(group, Arena::<UtsNsId, UtsNs>::COST)?;
+    let mount_charge = k.groups.charge(group, Arena::<MountNsId, MountNs>::COST)?;
+    let pid_ns = PidNs {
+        inum: initial_inum::PID,
+        ..PidNs::default()
+    };
+    let uts_ns = UtsNs {
+        hostname: b"berth".to_vec(),
+        domainname: b"(none)".to_vec(),
+        inum: initial_inum::UTS,
+    };
+    let mount_ns = MountNs {
+        root,
+        inum: initial_inum::MOUNT,
+    };
+    let set = NsSet {
+        pid_for_children: k.ns.pid.insert(pid_ns, pid_charge),
+        uts: k.ns.uts.insert(uts_ns, uts_charge),
+        mount: k.ns.mount.insert(mount_ns, mount_charge),
+    };
+    k.ns.initial = Some(set.share(&mut k.ns));
+    Ok(set)
+}
+
+/// Refuses flags for namespaces of which there is only the initial one.
+///
+/// # Errors
+/// EINVAL, as of a Linux built without them.
+pub fn refuse_missing(flags: u32) -> Result<(), Errno> {
+    if flags & MISSING != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+/// Whether a task has a capability in effect.
+pub(crate) fn capable(k: &Kernel, task: crate::task::TaskId, capability: u32) -> bool {
+    k.tasks
+        .tasks
+        .get(task)
+        .is_some_and(|t| t.cred.caps.effective >> capability & 1 != 0)
+}
+
+/// What a fresh namespace costs its group in one arena.
+fn charge<K: crate::arena::Key, V>(
+    k: &mut Kernel,
+    group: GroupId,
+) -> Result<crate::cgroup::Charge, Stop> {
+    Ok(k.groups.charge(group, Arena::<K, V>::COST)?)
 }

@@ -1,1 +1,202 @@
 //! Files that show other objects: procfs, nsfs. Above tasks and namespaces, below the calls.
+//!
+//! The file layer asks by [`ViewNode`]: a name for the object, never the object itself. A node
+//! whose object is gone answers ESRCH (or ENOENT in a walk); it never shows another object.
+
+pub mod nsfs;
+pub mod procfs;
+mod text;
+
+use crate::error::{Errno, Stop};
+use crate::fs::walk::{Link, Views};
+use crate::fs::{View, ViewNode};
+use crate::machine::Machine;
+use crate::task::TaskId;
+use crate::{Cx, Kernel};
+use alloc::vec::Vec;
+pub use nsfs::HeldNs;
+pub use procfs::root as proc_root;
+
+/// An entry of a view's directory; `.` and `..` are the file layer's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub node: ViewNode,
+    /// Its type as getdents64(2) has it (DT_DIR, DT_REG, DT_LNK).
+    pub kind: u8,
+    /// Where reading the directory goes on behind this entry: entries come in the order of their
+    /// cookies, the first above 2, and keep theirs when others come and go.
+    pub cookie: u64,
+}
+
+/// What stat(2) tells of a view's node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Number of the node, the same as long as it exists.
+    pub ino: u64,
+    /// Type and permissions.
+    pub mode: u32,
+    /// Links.
+    pub nlink: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// What an open file of a view keeps alive; give back with [`close`].
+#[derive(Debug)]
+#[must_use]
+pub enum Opened {
+    /// Nothing: the node finds its object, or finds it gone.
+    Nothing,
+    /// A namespace.
+    Namespace(HeldNs),
+}
+
+/// Answers the walks of the current task.
+pub struct Source<'a> {
+    k: &'a Kernel,
+    who: Option<TaskId>,
+}
+
+impl<'a> Source<'a> {
+    /// On behalf of the task that runs.
+    pub fn of(k: &'a Kernel) -> Source<'a> {
+        Source {
+            k,
+            who: k.sched.current,
+        }
+    }
+
+    /// On behalf of this task.
+    pub fn by(k: &'a Kernel, task: TaskId) -> Source<'a> {
+        Source { k, who: Some(task) }
+    }
+}
+
+impl Views for Source<'_> {
+    fn lookup(&self, dir: ViewNode, name: &[u8]) -> Result<ViewNode, Errno> {
+        match dir.view {
+            View::Proc => procfs::lookup(self.k, self.who, dir, name),
+            View::Ns => Err(Errno::ENOTDIR),
+        }
+    }
+
+    fn parent(&self, dir: ViewNode) -> Option<ViewNode> {
+        match dir.view {
+            View::Proc => procfs::parent(self.k, dir),
+            View::Ns => None,
+        }
+    }
+
+    fn mode(&self, node: ViewNode) -> Result<(u32, u32, u32), Errno> {
+        match node.view {
+            View::Proc => procfs::mode(self.k, node),
+            View::Ns => nsfs::mode(self.k, node),
+        }
+    }
+
+    fn link(&self, node: ViewNode) -> Result<Link, Errno> {
+        match node.view {
+            View::Proc => procfs::links::follow(self.k, self.who, node),
+            View::Ns => Err(Errno::EINVAL),
+        }
+    }
+}
+
+/// What a file of a view contains now: a snapshot, taken when a program reads from offset 0.
+///
+/// # Errors
+/// ESRCH when its object is gone; EACCES, EPERM; EINVAL for what cannot be read; no memory.
+pub fn content(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Result<Vec<u8>, Stop> {
+    match node.view {
+        View::Proc => procfs::content(k, m, node),
+        View::Ns => Err(Errno::EINVAL.into()),
+    }
+}
+
+/// The entries of a directory, in a fixed order.
+///
+/// # Errors
+/// ENOTDIR; ENOENT when its object is gone; EACCES.
+pub fn entries(k: &Kernel, node: ViewNode) -> Result<Vec<Entry>, Errno> {
+    match node.view {
+        View::Proc => procfs::entries(k, k.sched.current, node),
+        View::Ns => Err(Errno::ENOTDIR),
+    }
+}
+
+/// Writes to a file of a view; each write is a whole value.
+///
+/// # Errors
+/// EACCES for files that cannot be written; EINVAL for a value that is none; EPERM.
+pub fn write(k: &mut Kernel, cx: &mut Cx, node: ViewNode, bytes: &[u8]) -> Result<usize, Stop> {
+    match node.view {
+        View::Proc => procfs::write(k, cx, node, bytes),
+        View::Ns => Err(Errno::EINVAL.into()),
+    }
+}
+
+/// What stat(2) tells.
+///
+/// # Errors
+/// ENOENT when the object is gone.
+pub fn stat(k: &Kernel, node: ViewNode) -> Result<Status, Errno> {
+    let (mode, uid, gid) = match node.view {
+        View::Proc => procfs::mode(k, node)?,
+        View::Ns => nsfs::mode(k, node)?,
+    };
+    let (ino, nlink) = match node.view {
+        View::Proc => (procfs::inode_number(node), procfs::links_of(k, node)),
+        View::Ns => (u64::from(nsfs::inum(k, node)?), 1),
+    };
+    Ok(Status {
+        ino,
+        mode,
+        nlink,
+        uid,
+        gid,
+    })
+}
+
+/// The text of a symbolic link (readlink(2)); for magic links the path of where they jump to as
+/// `who` sees it, or `type:[number]` for what has no path.
+///
+/// # Errors
+/// EINVAL for what is no link; ENOENT when the object is gone; EACCES.
+pub fn link_text(k: &Kernel, who: TaskId, node: ViewNode) -> Result<Vec<u8>, Errno> {
+    match node.view {
+        View::Proc => procfs::links::text(k, who, node),
+        View::Ns => Err(Errno::EINVAL),
+    }
+}
+
+/// Opens a node with O_* `flags`, beyond the check of its permission bits.
+///
+/// # Errors
+/// ENOENT when its object is gone; EACCES.
+pub fn open(k: &mut Kernel, cx: &Cx, node: ViewNode, flags: u32) -> Result<Opened, Errno> {
+    match node.view {
+        View::Proc => procfs::open(k, cx.task, node, flags).map(|()| Opened::Nothing),
+        View::Ns => nsfs::hold(k, node).map(Opened::Namespace),
+    }
+}
+
+/// Gives back what an open file kept alive.
+pub fn close(k: &mut Kernel, opened: Opened) {
+    match opened {
+        Opened::Nothing => {}
+        Opened::Namespace(held) => nsfs::release(k, held),
+    }
+}
+
+/// The magic number of a view for statfs(2).
+pub fn magic(view: View) -> u32 {
+    match view {
+        View::Proc => linux_raw_sys::general::PROC_SUPER_MAGIC,
+        View::Ns => linux_raw_sys::general::NSFS_MAGIC,
+    }
+}

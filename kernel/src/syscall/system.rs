@@ -1,0 +1,196 @@
+//! The system as a whole: names, figures, random numbers, power.
+
+use super::Line;
+use crate::error::{Call, Errno, Stop};
+use crate::machine::{PAGE, PowerOff};
+use crate::mm::user;
+use crate::ns::{self, UtsNsId, uts};
+use crate::views::procfs::system as names;
+use crate::wire::Writer;
+use crate::{Cx, Kernel, dev};
+use alloc::vec::Vec;
+use linux_raw_sys::general as linux;
+
+/// The calls of this file.
+pub const CALLS: &[Line] = &[
+    (linux::__NR_uname, "uname", uname),
+    (linux::__NR_sethostname, "sethostname", sethostname),
+    (linux::__NR_setdomainname, "setdomainname", setdomainname),
+    (linux::__NR_sysinfo, "sysinfo", sysinfo),
+    (linux::__NR_getrandom, "getrandom", getrandom),
+    (linux::__NR_syslog, "syslog", syslog),
+    (linux::__NR_reboot, "reboot", reboot),
+    (linux::__NR_getcpu, "getcpu", getcpu),
+    (linux::__NR_personality, "personality", personality),
+];
+
+/// Bytes in each field of struct new_utsname.
+const UTS_FIELD: usize = uts::NAME_MAX + 1;
+
+fn own_uts(k: &Kernel, cx: &Cx) -> Result<UtsNsId, Errno> {
+    uts::of_task(k, cx.task).ok_or(Errno::ESRCH)
+}
+
+fn uname(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    let ns = k.ns.uts.get(own_uts(k, cx)?).ok_or(Errno::ESRCH)?;
+    let fields: [&[u8]; 6] = [
+        names::SYSNAME.as_bytes(),
+        &ns.hostname,
+        names::RELEASE.as_bytes(),
+        names::VERSION.as_bytes(),
+        names::MACHINE.as_bytes(),
+        &ns.domainname,
+    ];
+    let mut record = Writer::new();
+    for (index, field) in fields.into_iter().enumerate() {
+        let cut = field.get(..uts::NAME_MAX).unwrap_or(field);
+        record = record.bytes(cut).pad_to((index + 1) * UTS_FIELD);
+    }
+    user::copy_out(k, cx, args[0], &record.done(), 0)
+}
+
+fn sethostname(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    let name = new_name(k, cx, args)?;
+    uts::set_hostname(k, own_uts(k, cx)?, &name)?;
+    Ok(0)
+}
+
+fn setdomainname(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    let name = new_name(k, cx, args)?;
+    uts::set_domainname(k, own_uts(k, cx)?, &name)?;
+    Ok(0)
+}
+
+/// The name that the arguments (address, length) give, from somebody who may set it.
+fn new_name(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Result<Vec<u8>, Stop> {
+    if !ns::capable(k, cx.task, linux::CAP_SYS_ADMIN) {
+        return Err(Errno::EPERM.into());
+    }
+    // The length is an int.
+    let len = usize::try_from(args[1] as i32).map_err(|_| Errno::EINVAL)?;
+    if len > uts::NAME_MAX {
+        return Err(Errno::EINVAL.into());
+    }
+    let mut name = alloc::vec![0; len];
+    user::copy_in(k, cx, args[0], &mut name)?;
+    Ok(name)
+}
+
+fn sysinfo(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    let bytes = |frames: usize| (frames as u64).saturating_mul(PAGE);
+    let tasks = u16::try_from(k.tasks.tasks.len()).unwrap_or(u16::MAX);
+    let [one, five, fifteen] = k.load.fixed16();
+    let record = Writer::new()
+        .u64(cx.m.now() / 1_000_000_000)
+        .u64(one)
+        .u64(five)
+        .u64(fifteen)
+        .u64(bytes(k.frames.total()))
+        .u64(bytes(k.frames.free()))
+        // sharedram, bufferram, totalswap, freeswap
+        .u64(0)
+        .u64(0)
+        .u64(0)
+        .u64(0)
+        .u16(tasks)
+        .pad_to(88)
+        // totalhigh, freehigh
+        .u64(0)
+        .u64(0)
+        // mem_unit
+        .u32(1)
+        .pad_to(112);
+    user::copy_out(k, cx, args[0], &record.done(), 0)
+}
+
+fn getrandom(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    let known = linux::GRND_NONBLOCK | linux::GRND_RANDOM | linux::GRND_INSECURE;
+    let flags = args[2] as u32;
+    let both = linux::GRND_RANDOM | linux::GRND_INSECURE;
+    if flags & !known != 0 || flags & both == both {
+        return Err(Errno::EINVAL.into());
+    }
+    let out = user::prepare(k, cx, args[0], args[1])?;
+    let len = usize::try_from(out.len()).map_err(|_| Errno::EINVAL)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(len, 0);
+    dev::fill_random(k, cx.m, &mut bytes);
+    user::put(k, cx, &out, 0, &bytes);
+    Ok(out.len())
+}
+
+/// syslog(2): the log goes out on its port and is not kept for programs, as in a Linux without
+/// printk; who may not ask learns that first.
+fn syslog(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    let (read_all, size_buffer, last) = (3, 10, 10);
+    let action = args[0] as i32;
+    let free = action == read_all || action == size_buffer;
+    let may =
+        ns::capable(k, cx.task, linux::CAP_SYSLOG) || ns::capable(k, cx.task, linux::CAP_SYS_ADMIN);
+    if !free && !may {
+        return Err(Errno::EPERM.into());
+    }
+    if !(0..=last).contains(&action) {
+        return Err(Errno::EINVAL.into());
+    }
+    Err(Errno::ENOSYS.into())
+}
+
+/// What reboot(2) is asked to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Power {
+    Restart,
+    Off,
+}
+
+fn reboot(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    if !ns::capable(k, cx.task, linux::CAP_SYS_BOOT) {
+        return Err(Errno::EPERM.into());
+    }
+    let second = [
+        linux::LINUX_REBOOT_MAGIC2,
+        linux::LINUX_REBOOT_MAGIC2A,
+        linux::LINUX_REBOOT_MAGIC2B,
+        linux::LINUX_REBOOT_MAGIC2C,
+    ];
+    if args[0] as u32 != linux::LINUX_REBOOT_MAGIC1 || !second.contains(&(args[1] as u32)) {
+        return Err(Errno::EINVAL.into());
+    }
+    let power = match args[2] as u32 {
+        linux::LINUX_REBOOT_CMD_RESTART => Power::Restart,
+        linux::LINUX_REBOOT_CMD_HALT | linux::LINUX_REBOOT_CMD_POWER_OFF => Power::Off,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    let own = ns::pid::of_task(k, cx.task).ok_or(Errno::ESRCH)?;
+    if Some(own) != k.ns.initial_pid() {
+        return Err(Errno::ENOSYS.into());
+    }
+    k.power = Some(match power {
+        Power::Restart => PowerOff::Restart,
+        Power::Off => PowerOff::Clean,
+    });
+    Ok(0)
+}
+
+fn getcpu(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    let mut outs = [None; 2];
+    for (out, &addr) in outs.iter_mut().zip(args.iter()) {
+        if addr != 0 {
+            *out = Some(user::prepare(k, cx, addr, 4)?);
+        }
+    }
+    // There is one CPU, in one node: both are 0.
+    for out in outs.iter().flatten() {
+        user::put(k, cx, out, 0, &0u32.to_le_bytes());
+    }
+    Ok(0)
+}
+
+/// personality(2): there is only PER_LINUX; asking for it, or what it is, gives 0.
+fn personality(_k: &mut Kernel, _cx: &mut Cx, args: &[u64; 6]) -> Call {
+    match args[0] as u32 {
+        0 | u32::MAX => Ok(0),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}

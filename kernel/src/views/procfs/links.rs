@@ -1,0 +1,196 @@
+//! The links of procfs: plain ones (self), and magic ones that lead to the very object.
+
+use super::subject::{self, Subject};
+use super::{Found, Line, found, instance, link};
+use crate::Kernel;
+use crate::error::Errno;
+use crate::fs::ViewNode;
+use crate::fs::walk::Link;
+use crate::ns::set::keys_of;
+use crate::task::{FilesId, TaskId};
+use crate::views::nsfs;
+use alloc::vec::Vec;
+
+/// Where a link leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// The reader's process: `N`.
+    Own,
+    /// The reader's thread: `N/task/M`.
+    OwnThread,
+    /// A fixed path.
+    Path(&'static str),
+    /// The file that the process runs.
+    Exe,
+    /// Its working directory.
+    Cwd,
+    /// Its root.
+    Root,
+    /// Its namespace of this kind.
+    Namespace(nsfs::Kind),
+    /// The pid namespace of its children.
+    PidForChildren,
+}
+
+/// /proc/PID/ns.
+pub(super) const NS_LINES: &[Line] = &[
+    link("cgroup", Target::Namespace(nsfs::Kind::Cgroup)),
+    link("ipc", Target::Namespace(nsfs::Kind::Ipc)),
+    link("mnt", Target::Namespace(nsfs::Kind::Mount)),
+    link("net", Target::Namespace(nsfs::Kind::Net)),
+    link("pid", Target::Namespace(nsfs::Kind::Pid)),
+    link("pid_for_children", Target::PidForChildren),
+    link("time", Target::Namespace(nsfs::Kind::Time)),
+    link("user", Target::Namespace(nsfs::Kind::User)),
+    link("uts", Target::Namespace(nsfs::Kind::Uts)),
+];
+
+/// What a link of procfs is.
+enum Way {
+    Target(Target),
+    Descriptor,
+}
+
+fn way(node: ViewNode) -> Result<Way, Errno> {
+    match found(node)? {
+        Found::Line(_, line) => match line.what {
+            super::What::Link(target) => Ok(Way::Target(target)),
+            _ => Err(Errno::EINVAL),
+        },
+        Found::Numbered(super::Dir::Fds) => Ok(Way::Descriptor),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Where a walk goes on from a link.
+pub(in crate::views) fn follow(
+    k: &Kernel,
+    who: Option<TaskId>,
+    node: ViewNode,
+) -> Result<Link, Errno> {
+    let target = match way(node)? {
+        Way::Target(target) => target,
+        Way::Descriptor => return Err(Errno::ENOENT),
+    };
+    if let Some(text) = plain(k, who, node, target)? {
+        return Ok(Link::Text(text));
+    }
+    let subject = Subject::of(k, node).map_err(|_| Errno::ENOENT)?;
+    subject.check_access(k, who.ok_or(Errno::EACCES)?)?;
+    Err(Errno::ENOENT)
+}
+
+/// The text of a link.
+pub(in crate::views) fn text(k: &Kernel, who: TaskId, node: ViewNode) -> Result<Vec<u8>, Errno> {
+    let target = match way(node)? {
+        Way::Target(target) => target,
+        Way::Descriptor => return Err(Errno::ENOENT),
+    };
+    if let Some(text) = plain(k, Some(who), node, target)? {
+        return Ok(text);
+    }
+    let subject = Subject::of(k, node).map_err(|_| Errno::ENOENT)?;
+    subject.check_access(k, who)?;
+    match target {
+        Target::Namespace(_) | Target::PidForChildren => {
+            nsfs::text(k, namespace(k, &subject, target)?)
+        }
+        _ => Err(Errno::ENOENT),
+    }
+}
+
+/// The text of a link that is no magic one.
+fn plain(
+    k: &Kernel,
+    who: Option<TaskId>,
+    node: ViewNode,
+    target: Target,
+) -> Result<Option<Vec<u8>>, Errno> {
+    Ok(Some(match target {
+        Target::Own => alloc::format!("{}", own(k, who, node)?.0).into_bytes(),
+        Target::OwnThread => {
+            let (process, thread) = own(k, who, node)?;
+            alloc::format!("{process}/task/{thread}").into_bytes()
+        }
+        Target::Path(path) => path.as_bytes().to_vec(),
+        _ => return Ok(None),
+    }))
+}
+
+/// The reader's process and thread number in the namespace that the file system shows.
+fn own(k: &Kernel, who: Option<TaskId>, node: ViewNode) -> Result<(u32, u32), Errno> {
+    let task = who.and_then(|t| k.tasks.tasks.get(t));
+    let task = task.ok_or(Errno::ENOENT)?;
+    let process = k.tasks.processes.get(task.process).ok_or(Errno::ENOENT)?;
+    let see = |pid| subject::number_in(k, pid, instance(node)).ok_or(Errno::ENOENT);
+    Ok((see(process.pid)?, see(task.pid.key())?))
+}
+
+/// The node of the namespace that a link in ns/ leads to.
+fn namespace(k: &Kernel, subject: &Subject, target: Target) -> Result<ViewNode, Errno> {
+    let (task, _) = subject.living(k).map_err(|_| Errno::ENOENT)?;
+    let keys = keys_of(k, task)?;
+    match target {
+        Target::PidForChildren => Ok(nsfs::pid_node(keys.pid_for_children)),
+        Target::Namespace(kind) => {
+            let own = crate::ns::pid::of_task(k, task).ok_or(Errno::ENOENT)?;
+            Ok(nsfs::node_of(kind, keys, own))
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// The table of descriptors of a process.
+fn table(k: &Kernel, node: ViewNode) -> Result<FilesId, Errno> {
+    let (_, task) = Subject::of(k, node)?.living(k).map_err(|_| Errno::ENOENT)?;
+    task.files
+        .as_ref()
+        .map(crate::arena::Held::key)
+        .ok_or(Errno::ENOENT)
+}
+
+/// The descriptor `number` of a process.
+pub(super) fn descriptor(
+    k: &Kernel,
+    node: ViewNode,
+    number: u32,
+) -> Result<&crate::task::Descriptor, Errno> {
+    let files = k.tasks.files.get(table(k, node)?).ok_or(Errno::ENOENT)?;
+    let slot = files.table.get(number as usize).ok_or(Errno::ENOENT)?;
+    slot.as_ref().ok_or(Errno::ENOENT)
+}
+
+/// The numbers of a process's descriptors, ascending.
+pub(super) fn descriptors(k: &Kernel, node: ViewNode) -> Result<Vec<u32>, Errno> {
+    let Ok(table) = table(k, node) else {
+        return Ok(Vec::new());
+    };
+    let files = k.tasks.files.get(table).ok_or(Errno::ENOENT)?;
+    let numbers = files.table.iter().enumerate();
+    Ok(numbers
+        .filter(|(_, slot)| slot.is_some())
+        .map(|(number, _)| number as u32)
+        .collect())
+}
+
+/// Permissions of the link of a descriptor: how it was opened.
+pub(super) fn descriptor_mode(k: &Kernel, node: ViewNode) -> Result<u32, Errno> {
+    use linux_raw_sys::general::{O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY};
+    let file = descriptor(k, node, node.part)?.file.key();
+    let flags = k.fs.files.get(file).ok_or(Errno::ENOENT)?.flags;
+    let mut mode = 0;
+    if flags & O_PATH == 0 {
+        if flags & O_ACCMODE != O_WRONLY {
+            mode |= 0o500;
+        }
+        if flags & O_ACCMODE != O_RDONLY {
+            mode |= 0o300;
+        }
+    }
+    Ok(mode)
+}
+
+/// /proc/PID/fdinfo/N.
+pub(super) fn descriptor_info(_k: &Kernel, _node: ViewNode) -> Result<Vec<u8>, Errno> {
+    Err(Errno::EIO)
+}

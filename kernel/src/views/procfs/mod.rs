@@ -1,0 +1,478 @@
+//! procfs: processes and the system as files (proc(5)).
+//!
+//! A tree of tables: each directory has lines of names; some have numbered children besides. A
+//! node's `kind` is its directory and its line there, its `object` a pid, its `instance` the pid
+//! namespace the file system was mounted for. Only what has a number in that namespace is visible.
+
+pub mod links;
+mod memory;
+mod mounts;
+mod process;
+mod stat;
+mod subject;
+mod sys;
+pub mod system;
+
+use super::Entry;
+use super::nsfs::{pack, unpack};
+use crate::error::{Errno, Stop};
+use crate::fs::{View, ViewNode};
+use crate::machine::Machine;
+use crate::ns::PidNsId;
+use crate::task::TaskId;
+use crate::{Cx, Kernel};
+use alloc::vec::Vec;
+use linux_raw_sys::general as linux;
+use subject::Subject;
+
+/// The directories; the value is the upper half of a node's `kind`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Dir {
+    Root,
+    Process,
+    Tasks,
+    Thread,
+    Fds,
+    FdInfo,
+    Ns,
+    Sys,
+    SysFs,
+    SysKernel,
+    SysRandom,
+    SysVm,
+}
+
+impl Dir {
+    const ALL: [Dir; 12] = [
+        Dir::Root,
+        Dir::Process,
+        Dir::Tasks,
+        Dir::Thread,
+        Dir::Fds,
+        Dir::FdInfo,
+        Dir::Ns,
+        Dir::Sys,
+        Dir::SysFs,
+        Dir::SysKernel,
+        Dir::SysRandom,
+        Dir::SysVm,
+    ];
+
+    fn lines(self) -> &'static [Line] {
+        match self {
+            Dir::Root => system::LINES,
+            Dir::Process => process::LINES,
+            Dir::Thread => process::THREAD_LINES,
+            Dir::Ns => links::NS_LINES,
+            Dir::Sys => sys::LINES,
+            Dir::SysFs => sys::FS_LINES,
+            Dir::SysKernel => sys::KERNEL_LINES,
+            Dir::SysRandom => sys::RANDOM_LINES,
+            Dir::SysVm => sys::VM_LINES,
+            Dir::Tasks | Dir::Fds | Dir::FdInfo => &[],
+        }
+    }
+
+    /// Permissions of the directory itself.
+    fn mode(self) -> u32 {
+        match self {
+            Dir::Fds | Dir::FdInfo => 0o500,
+            Dir::Ns => 0o511,
+            _ => 0o555,
+        }
+    }
+
+    /// Whether the node is about a process.
+    fn of_process(self) -> bool {
+        matches!(
+            self,
+            Dir::Process | Dir::Tasks | Dir::Thread | Dir::Fds | Dir::FdInfo | Dir::Ns
+        )
+    }
+}
+
+/// Makes the content of a file.
+type Show = fn(&mut Kernel, &mut dyn Machine, ViewNode) -> Result<Vec<u8>, Stop>;
+/// Takes what is written to a file.
+type Store = fn(&mut Kernel, &mut Cx, ViewNode, &[u8]) -> Result<usize, Stop>;
+
+/// What a name stands for.
+#[derive(Clone, Copy)]
+enum What {
+    Dir(Dir),
+    File(Show),
+    Writable(Show, Store),
+    Link(links::Target),
+}
+
+/// A name in a directory.
+struct Line {
+    name: &'static str,
+    mode: u32,
+    what: What,
+    /// Only for who may look into the process (ptrace(2), access mode checking).
+    private: bool,
+}
+
+/// A file that everybody may read.
+const fn file(name: &'static str, show: Show) -> Line {
+    Line {
+        name,
+        mode: 0o444,
+        what: What::File(show),
+        private: false,
+    }
+}
+
+/// A file for those who may look into the process.
+const fn private(name: &'static str, mode: u32, show: Show) -> Line {
+    Line {
+        name,
+        mode,
+        what: What::File(show),
+        private: true,
+    }
+}
+
+/// A file whose owner may write.
+const fn writable(name: &'static str, show: Show, store: Store) -> Line {
+    Line {
+        name,
+        mode: 0o644,
+        what: What::Writable(show, store),
+        private: false,
+    }
+}
+
+const fn dir(name: &'static str, dir: Dir) -> Line {
+    Line {
+        name,
+        mode: 0,
+        what: What::Dir(dir),
+        private: false,
+    }
+}
+
+const fn link(name: &'static str, target: links::Target) -> Line {
+    Line {
+        name,
+        mode: 0o777,
+        what: What::Link(target),
+        private: false,
+    }
+}
+
+/// Numbered children have this in the lower half of their kind.
+const NUMBERED: u8 = 0xff;
+
+/// What a node is.
+enum Found {
+    Dir(Dir),
+    Line(Dir, &'static Line),
+    /// A child of [`Dir::Fds`] or [`Dir::FdInfo`]: its number is the node's `part`.
+    Numbered(Dir),
+}
+
+fn found(node: ViewNode) -> Result<Found, Errno> {
+    let [upper, lower] = node.kind.to_be_bytes();
+    let dir = Dir::ALL
+        .into_iter()
+        .find(|d| *d as u8 == upper)
+        .ok_or(Errno::ENOENT)?;
+    match lower {
+        0 => Ok(Found::Dir(dir)),
+        NUMBERED => Ok(Found::Numbered(dir)),
+        index => {
+            let line = dir.lines().get(usize::from(index) - 1);
+            line.map(|l| Found::Line(dir, l)).ok_or(Errno::ENOENT)
+        }
+    }
+}
+
+fn kind(dir: Dir, lower: u8) -> u16 {
+    u16::from_be_bytes([dir as u8, lower])
+}
+
+/// The root of a procfs mounted by this task: it shows the pid namespace that the task is in.
+///
+/// # Errors
+/// ESRCH when the task has ended.
+pub fn root(k: &Kernel, task: TaskId) -> Result<ViewNode, Errno> {
+    crate::ns::pid::of_task(k, task)
+        .map(root_of)
+        .ok_or(Errno::ESRCH)
+}
+
+/// The root of the procfs of a pid namespace.
+pub fn root_of(instance: PidNsId) -> ViewNode {
+    ViewNode {
+        view: View::Proc,
+        kind: kind(Dir::Root, 0),
+        object: 0,
+        part: 0,
+        instance: pack(instance),
+    }
+}
+
+/// The pid namespace that a node's file system shows.
+fn instance(node: ViewNode) -> PidNsId {
+    unpack(node.instance)
+}
+
+/// The child of a directory that its line `index` describes.
+fn child(dir_node: ViewNode, dir: Dir, index: usize, line: &Line) -> ViewNode {
+    let kind = match line.what {
+        What::Dir(below) => kind(below, 0),
+        _ => kind(dir, u8::try_from(index + 1).unwrap_or(0)),
+    };
+    ViewNode { kind, ..dir_node }
+}
+
+pub(super) fn lookup(
+    k: &Kernel,
+    who: Option<TaskId>,
+    node: ViewNode,
+    name: &[u8],
+) -> Result<ViewNode, Errno> {
+    let Found::Dir(dir) = found(node)? else {
+        return Err(Errno::ENOTDIR);
+    };
+    if dir.of_process() {
+        Subject::of(k, node).map_err(|_| Errno::ENOENT)?;
+    }
+    let at = dir.lines().iter().position(|l| l.name.as_bytes() == name);
+    if let Some((index, line)) = at.and_then(|i| Some((i, dir.lines().get(i)?))) {
+        return Ok(child(node, dir, index, line));
+    }
+    let number = subject::number(name).ok_or(Errno::ENOENT)?;
+    match dir {
+        Dir::Root => subject::process_node(k, node, number),
+        Dir::Tasks => subject::thread_node(k, node, number),
+        Dir::Fds | Dir::FdInfo => {
+            may_list(k, who, node)?;
+            links::descriptor(k, node, number)?;
+            Ok(ViewNode {
+                kind: kind(dir, NUMBERED),
+                part: number,
+                ..node
+            })
+        }
+        _ => Err(Errno::ENOENT),
+    }
+}
+
+pub(super) fn parent(k: &Kernel, node: ViewNode) -> Option<ViewNode> {
+    let Ok(Found::Dir(dir)) = found(node) else {
+        return None;
+    };
+    let above = match dir {
+        Dir::Root => return None,
+        Dir::Process | Dir::Sys => {
+            return Some(ViewNode {
+                kind: kind(Dir::Root, 0),
+                object: 0,
+                ..node
+            });
+        }
+        Dir::Thread => {
+            // The thread's node is named by the thread's number, its process by the leader's.
+            let process = Subject::of(k, node).ok()?.process;
+            let pid = k.tasks.processes.get(process)?.pid;
+            return Some(ViewNode {
+                kind: kind(Dir::Tasks, 0),
+                object: pack(pid),
+                ..node
+            });
+        }
+        Dir::Tasks | Dir::Fds | Dir::FdInfo | Dir::Ns => Dir::Process,
+        Dir::SysFs | Dir::SysKernel | Dir::SysVm => Dir::Sys,
+        Dir::SysRandom => Dir::SysKernel,
+    };
+    Some(ViewNode {
+        kind: kind(above, 0),
+        ..node
+    })
+}
+
+pub(super) fn mode(k: &Kernel, node: ViewNode) -> Result<(u32, u32, u32), Errno> {
+    let (dir, mode) = match found(node)? {
+        Found::Dir(dir) => (dir, linux::S_IFDIR | dir.mode()),
+        Found::Line(dir, line) => match line.what {
+            What::Link(_) => (dir, linux::S_IFLNK | line.mode),
+            _ => (dir, linux::S_IFREG | line.mode),
+        },
+        Found::Numbered(Dir::Fds) => {
+            let mode = links::descriptor_mode(k, node)?;
+            (Dir::Fds, linux::S_IFLNK | mode)
+        }
+        Found::Numbered(dir) => (dir, linux::S_IFREG | 0o400),
+    };
+    if !dir.of_process() {
+        return Ok((mode, 0, 0));
+    }
+    let (uid, gid) = Subject::of(k, node).map_err(|_| Errno::ENOENT)?.owner(k);
+    Ok((mode, uid, gid))
+}
+
+/// A number that is the same for the same node, and for no other one that exists.
+pub(super) fn inode_number(node: ViewNode) -> u64 {
+    let object = node.object & 0xff_ffff;
+    1 + (object << 36 | u64::from(node.kind) << 20 | u64::from(node.part & 0xf_ffff))
+}
+
+/// The number of links as stat(2) has it: for a directory 2 and its subdirectories.
+pub(super) fn links_of(k: &Kernel, node: ViewNode) -> u32 {
+    let Ok(Found::Dir(dir)) = found(node) else {
+        return 1;
+    };
+    let fixed = dir
+        .lines()
+        .iter()
+        .filter(|l| matches!(l.what, What::Dir(_)))
+        .count();
+    let numbered = match dir {
+        Dir::Root => subject::numbers(k, instance(node)).count(),
+        Dir::Tasks => Subject::of(k, node).map_or(0, |s| s.threads(k).len()),
+        _ => 0,
+    };
+    u32::try_from(fixed.saturating_add(numbered).saturating_add(2)).unwrap_or(u32::MAX)
+}
+
+pub(super) fn entries(
+    k: &Kernel,
+    who: Option<TaskId>,
+    node: ViewNode,
+) -> Result<Vec<Entry>, Errno> {
+    let Found::Dir(dir) = found(node)? else {
+        return Err(Errno::ENOTDIR);
+    };
+    if dir.of_process() {
+        Subject::of(k, node).map_err(|_| Errno::ENOENT)?;
+    }
+    let mut entries = Vec::new();
+    entries
+        .try_reserve(dir.lines().len())
+        .map_err(|_| Errno::ENOMEM)?;
+    for (index, line) in dir.lines().iter().enumerate() {
+        entries.push(Entry {
+            name: line.name.as_bytes().to_vec(),
+            node: child(node, dir, index, line),
+            kind: match line.what {
+                What::Dir(_) => linux::DT_DIR,
+                What::Link(_) => linux::DT_LNK,
+                _ => linux::DT_REG,
+            } as u8,
+            cookie: index as u64 + 3,
+        });
+    }
+    for (number, below) in numbered(k, who, node, dir)? {
+        entries.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        entries.push(Entry {
+            name: alloc::format!("{number}").into_bytes(),
+            node: below,
+            kind: match dir {
+                Dir::Fds => linux::DT_LNK,
+                Dir::FdInfo => linux::DT_REG,
+                _ => linux::DT_DIR,
+            } as u8,
+            cookie: u64::from(number) + 256,
+        });
+    }
+    Ok(entries)
+}
+
+/// The numbered children of a directory, ascending.
+fn numbered(
+    k: &Kernel,
+    who: Option<TaskId>,
+    node: ViewNode,
+    dir: Dir,
+) -> Result<Vec<(u32, ViewNode)>, Errno> {
+    match dir {
+        Dir::Root => Ok(subject::numbers(k, instance(node))
+            .map(|(number, pid)| (number, subject::node_for(node, Dir::Process, pid)))
+            .collect()),
+        Dir::Tasks => {
+            let mut threads = Subject::of(k, node)?.threads(k);
+            threads.sort_unstable();
+            Ok(threads
+                .into_iter()
+                .map(|(number, pid)| (number, subject::node_for(node, Dir::Thread, pid)))
+                .collect())
+        }
+        Dir::Fds | Dir::FdInfo => {
+            may_list(k, who, node)?;
+            Ok(links::descriptors(k, node)?
+                .into_iter()
+                .map(|number| {
+                    let child = ViewNode {
+                        kind: kind(dir, NUMBERED),
+                        part: number,
+                        ..node
+                    };
+                    (number, child)
+                })
+                .collect())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Whether `who` may see the descriptors of a process.
+fn may_list(k: &Kernel, who: Option<TaskId>, node: ViewNode) -> Result<(), Errno> {
+    let who = who.ok_or(Errno::EACCES)?;
+    Subject::of(k, node)?.check_access(k, who)
+}
+
+pub(super) fn open(k: &Kernel, who: TaskId, node: ViewNode, flags: u32) -> Result<(), Errno> {
+    let writes = flags & linux::O_ACCMODE != linux::O_RDONLY;
+    match found(node)? {
+        Found::Dir(dir @ (Dir::Fds | Dir::FdInfo)) => {
+            debug_assert!(dir.of_process());
+            may_list(k, Some(who), node)
+        }
+        Found::Line(_, line) => {
+            if line.private {
+                Subject::of(k, node)?.check_access(k, who)?;
+            }
+            if writes && !matches!(line.what, What::Writable(..)) {
+                return Err(Errno::EACCES);
+            }
+            Ok(())
+        }
+        Found::Numbered(_) if writes => Err(Errno::EACCES),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn content(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    node: ViewNode,
+) -> Result<Vec<u8>, Stop> {
+    match found(node)? {
+        Found::Dir(_) => Err(Errno::EISDIR.into()),
+        Found::Line(_, line) => match line.what {
+            What::File(show) | What::Writable(show, _) => show(k, m, node),
+            _ => Err(Errno::EINVAL.into()),
+        },
+        Found::Numbered(Dir::FdInfo) => Ok(links::descriptor_info(k, node)?),
+        Found::Numbered(_) => Err(Errno::EINVAL.into()),
+    }
+}
+
+pub(super) fn write(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    node: ViewNode,
+    bytes: &[u8],
+) -> Result<usize, Stop> {
+    match found(node)? {
+        Found::Line(_, line) => match line.what {
+            What::Writable(_, store) => store(k, cx, node, bytes),
+            _ => Err(Errno::EACCES.into()),
+        },
+        _ => Err(Errno::EINVAL.into()),
+    }
+}

@@ -1,0 +1,194 @@
+//! The files of /proc itself: the system as a whole.
+
+use super::links::Target;
+use super::{Dir, Line, dir, file, instance, link, subject};
+use crate::Kernel;
+use crate::error::Stop;
+use crate::fs::ViewNode;
+use crate::machine::{Machine, PAGE};
+use crate::task::RunState;
+use crate::views::text::{Text, put};
+use alloc::vec::Vec;
+
+/// /proc.
+pub(super) const LINES: &[Line] = &[
+    file("cmdline", cmdline),
+    file("cpuinfo", cpuinfo),
+    file("filesystems", filesystems),
+    file("loadavg", loadavg),
+    file("meminfo", meminfo),
+    link("mounts", Target::Path("self/mounts")),
+    link("self", Target::Own),
+    file("stat", stat),
+    dir("sys", Dir::Sys),
+    link("thread-self", Target::OwnThread),
+    file("uptime", uptime),
+    file("version", version),
+];
+
+/// Nanoseconds in a tick of USER_HZ, which is 100 (times(2)).
+pub(super) const TICK: u64 = 10_000_000;
+
+/// Name of the system, its release and version (uname(2)).
+pub const SYSNAME: &str = "Linux";
+/// The release: the Linux whose interface this is, and who provides it.
+pub const RELEASE: &str = "6.1.0-berth";
+/// The version: that of this kernel.
+pub const VERSION: &str = concat!("#1 Berth ", env!("CARGO_PKG_VERSION"));
+/// The machine.
+pub const MACHINE: &str = "x86_64";
+
+type Content = Result<Vec<u8>, Stop>;
+
+fn version(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
+    let mut text = Text::default();
+    put!(
+        text,
+        "{SYSNAME} version {RELEASE} (berth) (rustc) {VERSION}\n"
+    );
+    Ok(text.done()?)
+}
+
+fn cmdline(_k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
+    let mut text = Text::default();
+    put!(text, "{}\n", m.command_line());
+    Ok(text.done()?)
+}
+
+fn filesystems(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
+    Ok(b"nodev\ttmpfs\nnodev\tproc\n".to_vec())
+}
+
+/// Seconds and hundredths.
+fn seconds(nanoseconds: u64) -> (u64, u64) {
+    let hundredths = nanoseconds / TICK;
+    (hundredths / 100, hundredths % 100)
+}
+
+/// Nanoseconds that the CPU had nothing to do.
+fn idle(k: &Kernel, now: u64) -> u64 {
+    now.saturating_sub(k.load.user.saturating_add(k.load.system))
+}
+
+fn uptime(k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
+    let now = m.now();
+    let (up, idle) = (seconds(now), seconds(idle(k, now)));
+    let mut text = Text::default();
+    put!(text, "{}.{:02} {}.{:02}\n", up.0, up.1, idle.0, idle.1);
+    Ok(text.done()?)
+}
+
+fn loadavg(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
+    let ns = instance(node);
+    let running = k.sched.active().max(1);
+    let threads: usize = subject::numbers(k, ns)
+        .filter_map(|(_, pid)| k.tasks.pids.get(pid)?.process)
+        .filter_map(|process| Some(k.tasks.processes.get(process)?.threads.len()))
+        .sum();
+    let last = k.ns.pid.get(ns).map_or(0, |ns| ns.last);
+    let mut text = Text::default();
+    for (whole, hundredths) in k.load.averages() {
+        put!(text, "{whole}.{hundredths:02} ");
+    }
+    put!(text, "{}/{} {}\n", running.min(threads), threads, last);
+    Ok(text.done()?)
+}
+
+fn meminfo(k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
+    let kib = |frames: usize| frames as u64 * (PAGE / 1024);
+    let total = kib(k.frames.total());
+    let free = kib(k.frames.free());
+    let mut text = Text::default();
+    let lines = [
+        ("MemTotal", total),
+        ("MemFree", free),
+        ("MemAvailable", free),
+        ("Buffers", 0),
+        ("Cached", 0),
+        ("SwapCached", 0),
+        ("SwapTotal", 0),
+        ("SwapFree", 0),
+        ("Shmem", 0),
+    ];
+    for (name, value) in lines {
+        put!(text, "{:<16}{value:>8} kB\n", alloc::format!("{name}:"));
+    }
+    Ok(text.done()?)
+}
+
+fn stat(k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
+    let now = m.now();
+    let user = k.load.user / TICK;
+    let system = k.load.system / TICK;
+    let idle = idle(k, now) / TICK;
+    let (wall, _) = m.wall();
+    let parked = |state| {
+        k.tasks
+            .tasks
+            .iter()
+            .filter(|(_, t)| t.state == state)
+            .count()
+    };
+    let mut text = Text::default();
+    for cpu in ["cpu ", "cpu0"] {
+        put!(text, "{cpu} {user} 0 {system} {idle} 0 0 0 0 0 0\n");
+    }
+    put!(text, "btime {}\n", wall.saturating_sub(now / 1_000_000_000));
+    put!(text, "procs_running {}\n", parked(RunState::Runnable));
+    put!(text, "procs_blocked 0\n");
+    Ok(text.done()?)
+}
+
+fn cpuinfo(_k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
+    let (hwcap, _) = m.hwcap();
+    let mut text = Text::default();
+    put!(
+        text,
+        "processor\t: 0\nvendor_id\t: unknown\nmodel name\t: x86-64\n"
+    );
+    put!(
+        text,
+        "physical id\t: 0\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: 1\n"
+    );
+    put!(
+        text,
+        "fpu\t\t: yes\nfpu_exception\t: yes\nwp\t\t: yes\nflags\t\t:"
+    );
+    for (bit, name) in FLAGS {
+        if hwcap >> bit & 1 != 0 {
+            put!(text, " {name}");
+        }
+    }
+    put!(text, " lm\naddress sizes\t: 48 bits virtual\n\n");
+    Ok(text.done()?)
+}
+
+/// The bits of CPUID.1:EDX by the names that cpuinfo gives them.
+const FLAGS: [(u32, &str); 26] = [
+    (0, "fpu"),
+    (1, "vme"),
+    (2, "de"),
+    (3, "pse"),
+    (4, "tsc"),
+    (5, "msr"),
+    (6, "pae"),
+    (7, "mce"),
+    (8, "cx8"),
+    (9, "apic"),
+    (11, "sep"),
+    (12, "mtrr"),
+    (13, "pge"),
+    (14, "mca"),
+    (15, "cmov"),
+    (16, "pat"),
+    (17, "pse36"),
+    (19, "clflush"),
+    (21, "dts"),
+    (22, "acpi"),
+    (23, "mmx"),
+    (24, "fxsr"),
+    (25, "sse"),
+    (26, "sse2"),
+    (27, "ss"),
+    (28, "ht"),
+];
