@@ -13,6 +13,8 @@ use alloc::vec::Vec;
 pub enum WaitKey {
     /// A pipe or fifo has something to read, room, or lost an end.
     Pipe(crate::fs::PipeId),
+    /// A lock on a file was given up (flock(2)).
+    Lock(crate::fs::Node),
     /// A child of this process changed its state.
     Child(crate::task::ProcessId),
     /// A vfork child has let go of its parent's memory.

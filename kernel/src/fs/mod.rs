@@ -1,23 +1,55 @@
 //! Files: inodes, mounts, path walks, open files, pipes. Knows nothing of tasks.
+//!
+//! Reading order: [`inode`] (what a file is), [`dir`] and [`pages`] (what can be done to it),
+//! [`mount`] and [`walk`] (how it is found), [`open`] and [`pipe`] (what descriptors refer to).
 
+pub mod cpio;
+pub mod dir;
+pub mod inode;
+pub mod lock;
+pub mod mount;
 pub mod open;
+pub mod pages;
+pub mod path;
+pub mod pipe;
+pub mod pivot;
+pub mod rename;
+pub mod stat;
+pub mod superblock;
+mod teardown;
 pub mod walk;
 
 use crate::arena::{Arena, Held};
-use crate::error::{Errno, Stop};
+use crate::cgroup::{GroupId, Groups};
+use crate::error::Stop;
 use crate::machine::{Frame, Machine};
+use crate::mm::frames::Frames;
+use crate::wait::Waits;
+use crate::work::Work;
 use crate::{Kernel, key};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+pub use path::path_of;
 
 key! {
     /// An inode of a file system whose content the kernel keeps (tmpfs).
     InodeId
+    /// A file system instance (superblock).
+    SuperId
     /// A mount.
     MountId
     /// An open file (what descriptors share after dup and fork).
     FileId
     /// The buffer behind a pipe or fifo.
     PipeId
+}
+
+impl InodeId {
+    /// Below every other key, where a search begins.
+    const LOWEST: InodeId = InodeId {
+        index: 0,
+        generation: 0,
+    };
 }
 
 /// A node of a view: a file system that shows other objects (procfs, nsfs). The numbers are the
@@ -71,10 +103,34 @@ pub struct HeldPos {
     node: HeldNode,
 }
 
+impl HeldPos {
+    /// Where it is.
+    pub fn pos(&self) -> Pos {
+        Pos {
+            mount: self.mount.key(),
+            node: self.node.node(),
+        }
+    }
+}
+
+/// A node that is kept alive (views keep their own).
 #[derive(Debug)]
-enum HeldNode {
+#[must_use]
+pub enum HeldNode {
+    /// A kept inode.
     Inode(Held<InodeId>),
+    /// A node of a view.
     View(ViewNode),
+}
+
+impl HeldNode {
+    /// Which node it is.
+    pub fn node(&self) -> Node {
+        match self {
+            HeldNode::Inode(held) => Node::Inode(held.key()),
+            HeldNode::View(node) => Node::View(*node),
+        }
+    }
 }
 
 /// A position and the name it was reached by, so that its path can be told later even when it is
@@ -96,27 +152,59 @@ pub struct Access<'a> {
     pub gid: u32,
     /// Supplementary groups.
     pub groups: &'a [u32],
-    /// CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH.
-    pub dac_override: bool,
+    /// Effective capabilities, a bit for each (CAP_DAC_OVERRIDE is bit 1, ...).
+    pub caps: u64,
 }
 
-/// Gives a position back; last references queue what has to be freed.
-pub fn release_pos(_k: &mut Kernel, _pos: HeldPos) {}
+impl Access<'_> {
+    /// The kernel itself: root with every capability.
+    pub const KERNEL: Access<'static> = Access {
+        uid: 0,
+        gid: 0,
+        groups: &[],
+        caps: u64::MAX,
+    };
 
-/// The frame of a page of a regular file, made (zeroed) if the file has a hole there and `make`
-/// is set; charged to `group`. The caller shares it before mapping it.
-///
-/// # Errors
-/// No memory; ENXIO behind the end of the file.
-pub fn page(
-    _k: &mut Kernel,
-    _m: &mut dyn Machine,
-    _inode: InodeId,
-    _index: u64,
-    _make: bool,
-    _group: crate::cgroup::GroupId,
-) -> Result<Option<Frame>, Stop> {
-    Err(Errno::ENOSYS.into())
+    /// Has this capability (CAP_*).
+    pub fn has(&self, cap: u32) -> bool {
+        self.caps & (1u64.checked_shl(cap).unwrap_or(0)) != 0
+    }
+
+    /// Is a member of this group.
+    pub fn in_group(&self, gid: u32) -> bool {
+        self.gid == gid || self.groups.contains(&gid)
+    }
+}
+
+/// Wall clock time, as inodes keep it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Time {
+    /// Seconds since 1970-01-01 UTC.
+    pub sec: i64,
+    /// Nanoseconds, below 10^9.
+    pub nsec: u32,
+}
+
+impl Time {
+    /// What the machine's clock says.
+    pub fn now(m: &dyn Machine) -> Time {
+        let (sec, nsec) = m.wall();
+        Time {
+            sec: i64::try_from(sec).unwrap_or(i64::MAX),
+            nsec,
+        }
+    }
+}
+
+/// Who makes or changes a file, who pays for it, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Actor<'a> {
+    /// Whose permissions count.
+    pub access: Access<'a>,
+    /// Charged for what is made.
+    pub group: GroupId,
+    /// The time to write down.
+    pub now: Time,
 }
 
 /// All files.
@@ -124,14 +212,113 @@ pub fn page(
 pub struct Fs {
     /// Open files.
     pub files: Arena<FileId, open::OpenFile>,
+    /// Inodes.
+    pub inodes: Arena<InodeId, inode::Inode>,
+    /// File system instances.
+    pub supers: Arena<SuperId, superblock::Super>,
+    /// Mounts.
+    pub mounts: Arena<MountId, mount::Mount>,
+    /// Pipes and fifos.
+    pub pipes: Arena<PipeId, pipe::Pipe>,
+    /// What is mounted where: the tree of mounts. The entry keeps the mount alive.
+    pub(crate) mounted: BTreeMap<Pos, Held<MountId>>,
+    /// Who has locked what (flock(2)).
+    pub(crate) locks: BTreeMap<Node, lock::Locks>,
+    /// The last device number (minor) given to a file system instance.
+    pub(crate) last_dev: u32,
+    /// The last number given to a mount.
+    pub(crate) last_mount: u32,
+    /// The last number given to a tree of mounts, and how many mounts each has.
+    pub(crate) last_tree: u32,
+    pub(crate) trees: BTreeMap<u32, u32>,
+    /// The last inode number given to a pipe.
+    pub(crate) last_pipe: u64,
 }
 
-/// An inode that nobody refers to any more, on its way out.
-pub struct Teardown {
-    _pages: Vec<Frame>,
+/// The tables that file operations change, borrowed out of the kernel.
+pub struct Store<'a> {
+    /// Files.
+    pub fs: &'a mut Fs,
+    /// Page frames.
+    pub frames: &'a mut Frames,
+    /// Who pays.
+    pub groups: &'a mut Groups,
+    /// Where long teardowns go.
+    pub work: &'a mut Work,
+    /// Who is told when a pipe loses an end.
+    pub waits: &'a mut Waits,
 }
+
+impl Store<'_> {
+    /// The tables of a kernel.
+    pub fn of(k: &mut Kernel) -> Store<'_> {
+        Store {
+            fs: &mut k.fs,
+            frames: &mut k.frames,
+            groups: &mut k.groups,
+            work: &mut k.work,
+            waits: &mut k.waits,
+        }
+    }
+
+    /// Gives a position back.
+    pub fn release_pos(&mut self, pos: HeldPos) {
+        self.release_node(pos.node);
+        self.release_mount(pos.mount);
+    }
+
+    /// Gives a node back.
+    pub fn release_node(&mut self, node: HeldNode) {
+        match node {
+            HeldNode::Inode(held) => self.release_inode(held),
+            HeldNode::View(_) => {}
+        }
+    }
+}
+
+impl Fs {
+    /// Keeps a node alive; `None` when it is gone already.
+    pub fn hold_node(&mut self, node: Node) -> Option<HeldNode> {
+        Some(match node {
+            Node::Inode(id) => HeldNode::Inode(self.inodes.hold(id)?),
+            Node::View(view) => HeldNode::View(view),
+        })
+    }
+
+    /// Keeps a position alive; `None` when it is gone already.
+    pub fn hold_pos(&mut self, pos: Pos) -> Option<HeldPos> {
+        self.mounts.get(pos.mount)?;
+        let node = self.hold_node(pos.node)?;
+        // Looked up above: it is there.
+        let mount = self.mounts.hold(pos.mount)?;
+        Some(HeldPos { mount, node })
+    }
+}
+
+/// Gives a position back; last references queue what has to be freed.
+pub fn release_pos(k: &mut Kernel, pos: HeldPos) {
+    Store::of(k).release_pos(pos);
+}
+
+/// The frame of a page of a regular file, made (zeroed) if the file has a hole there and `make`
+/// is set; charged to `group`. The caller shares it before mapping it.
+///
+/// # Errors
+/// No memory; ENOSPC; ENXIO behind the end of the file.
+pub fn page(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    inode: InodeId,
+    index: u64,
+    make: bool,
+    group: GroupId,
+) -> Result<Option<Frame>, Stop> {
+    pages::page(&mut Store::of(k), m, inode, index, make, group)
+}
+
+pub use teardown::Teardown;
 
 /// Does a bounded part of a teardown; `None` when it is done.
-pub fn teardown_step(_k: &mut Kernel, _m: &mut dyn Machine, _job: Teardown) -> Option<Teardown> {
-    None
+pub fn teardown_step(k: &mut Kernel, _m: &mut dyn Machine, job: Teardown) -> Option<Teardown> {
+    teardown::step(&mut Store::of(k), job)
 }

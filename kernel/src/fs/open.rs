@@ -1,7 +1,226 @@
 //! Open files: what descriptors refer to.
 
+use super::inode::{Device, Kind};
+use super::{FileId, Fs, HeldPos, InodeId, Location, Node, PipeId, Pos, Store, ViewNode, pipe};
+use crate::arena::{Arena, Held};
+use crate::cgroup::GroupId;
+use crate::error::{Errno, Stop};
+use alloc::vec::Vec;
+use linux_raw_sys::general as linux;
+
 /// An open file description (open(2)).
+#[derive(Debug)]
 pub struct OpenFile {
-    /// O_* status flags that fcntl(F_GETFL) tells.
+    /// Access mode and O_* status flags, as fcntl(F_GETFL) tells them.
     pub flags: u32,
+    /// What reading and writing means.
+    pub kind: FileKind,
+    /// Where it is; `None` for a pipe of pipe(2).
+    pub at: Option<HeldPos>,
+    /// The directory it was found in, and its name there.
+    pub name: Option<(Pos, Vec<u8>)>,
+    /// The next byte, or the next directory entry.
+    pub offset: u64,
+}
+
+/// What is behind an open file.
+#[derive(Debug)]
+pub enum FileKind {
+    /// A regular file.
+    Regular(InodeId),
+    /// A directory.
+    Dir(Node),
+    /// One end of a pipe or fifo, or both.
+    Pipe(Held<PipeId>),
+    /// A device.
+    Device(Device),
+    /// A file of a view; its text is made when it is first read.
+    View(ViewNode, Option<Vec<u8>>),
+    /// Only a place (O_PATH).
+    Path,
+}
+
+/// Status flags that fcntl(F_SETFL) can change.
+pub const SETTABLE: u32 = linux::O_APPEND | linux::O_NONBLOCK | linux::O_NOATIME;
+/// Flags that F_GETFL tells, besides the access mode.
+const KEPT: u32 = SETTABLE
+    | linux::O_LARGEFILE
+    | linux::O_DIRECTORY
+    | linux::O_NOFOLLOW
+    | linux::O_PATH
+    | linux::O_SYNC
+    | linux::O_DSYNC;
+
+impl OpenFile {
+    /// Open for reading.
+    pub fn reads(&self) -> bool {
+        self.flags & linux::O_PATH == 0 && self.flags & linux::O_ACCMODE != linux::O_WRONLY
+    }
+
+    /// Open for writing.
+    pub fn writes(&self) -> bool {
+        self.flags & linux::O_PATH == 0 && self.flags & linux::O_ACCMODE != linux::O_RDONLY
+    }
+
+    /// Calls on it do not wait.
+    pub fn nonblocking(&self) -> bool {
+        self.flags & linux::O_NONBLOCK != 0
+    }
+
+    /// Only a place (O_PATH).
+    pub fn is_path(&self) -> bool {
+        matches!(self.kind, FileKind::Path)
+    }
+
+    /// Where it is, and the name it was opened by.
+    pub fn location(&self) -> Option<Location> {
+        Some(Location {
+            pos: self.at.as_ref()?.pos(),
+            name: self.name.clone(),
+        })
+    }
+}
+
+impl Fs {
+    /// An open file.
+    ///
+    /// # Errors
+    /// EBADF when it is gone.
+    pub fn file(&self, id: FileId) -> Result<&OpenFile, Errno> {
+        self.files.get(id).ok_or(Errno::EBADF)
+    }
+
+    /// An open file, to change.
+    ///
+    /// # Errors
+    /// EBADF when it is gone.
+    pub fn file_mut(&mut self, id: FileId) -> Result<&mut OpenFile, Errno> {
+        self.files.get_mut(id).ok_or(Errno::EBADF)
+    }
+}
+
+/// Opens what is at a location, permissions checked before: not for fifos (see [`open_pipe`]),
+/// nor for symbolic links without O_PATH.
+///
+/// # Errors
+/// ELOOP, ENXIO (a socket), no memory.
+pub fn open(
+    st: &mut Store,
+    group: GroupId,
+    location: Location,
+    flags: u32,
+) -> Result<Held<FileId>, Stop> {
+    let kind = match location.pos.node {
+        _ if flags & linux::O_PATH != 0 => FileKind::Path,
+        Node::View(_) if flags & linux::O_DIRECTORY != 0 => FileKind::Dir(location.pos.node),
+        Node::View(view) => FileKind::View(view, None),
+        Node::Inode(id) => match &st.fs.inode(id)?.kind {
+            Kind::Regular(_) => FileKind::Regular(id),
+            Kind::Dir(_) => FileKind::Dir(location.pos.node),
+            Kind::Device(device) => FileKind::Device(*device),
+            Kind::Symlink(_) => return Err(Errno::ELOOP.into()),
+            Kind::Fifo(_) | Kind::Socket => return Err(Errno::ENXIO.into()),
+        },
+    };
+    insert(st, group, kind, Some(location), flags)
+}
+
+/// Opens one end of a pipe, or both, as the access mode says; `location` is the fifo's.
+///
+/// # Errors
+/// No memory; the pipe is given back then.
+pub fn open_pipe(
+    st: &mut Store,
+    group: GroupId,
+    pipe: Held<PipeId>,
+    location: Option<Location>,
+    flags: u32,
+) -> Result<Held<FileId>, Stop> {
+    let id = pipe.key();
+    let held = insert(st, group, FileKind::Pipe(pipe), location, flags)?;
+    if let Some(file) = st.fs.files.get(held.key()) {
+        let (read, write) = (file.reads(), file.writes());
+        pipe::open_end(st, id, read, write);
+    }
+    Ok(held)
+}
+
+fn insert(
+    st: &mut Store,
+    group: GroupId,
+    kind: FileKind,
+    location: Option<Location>,
+    flags: u32,
+) -> Result<Held<FileId>, Stop> {
+    let charge = match st.groups.charge(group, Arena::<FileId, OpenFile>::COST) {
+        Ok(charge) => charge,
+        Err(no_mem) => {
+            release_kind(st, kind);
+            return Err(no_mem.into());
+        }
+    };
+    let mut at = None;
+    let mut name = None;
+    if let Some(location) = location {
+        at = st.fs.hold_pos(location.pos);
+        name = location.name;
+        if at.is_none() {
+            release_kind(st, kind);
+            return super::inode::refuse(st.groups, charge, Errno::ENOENT);
+        }
+    }
+    let file = OpenFile {
+        flags: flags & (KEPT | linux::O_ACCMODE),
+        kind,
+        at,
+        name,
+        offset: 0,
+    };
+    Ok(st.fs.files.insert(file, charge))
+}
+
+fn release_kind(st: &mut Store, kind: FileKind) {
+    if let FileKind::Pipe(held) = kind {
+        pipe::release(st, held);
+    }
+}
+
+/// The pipe of a fifo, made at its first use.
+///
+/// # Errors
+/// No memory; ENXIO when it is not a fifo.
+pub fn fifo(st: &mut Store, group: GroupId, id: InodeId) -> Result<PipeId, Stop> {
+    if let Kind::Fifo(Some(pipe)) = &st.fs.inode(id)?.kind {
+        return Ok(pipe.key());
+    }
+    let made = pipe::create(st, group)?;
+    let key = made.key();
+    match st.fs.inodes.get_mut(id).map(|i| &mut i.kind) {
+        Some(Kind::Fifo(slot)) => *slot = Some(made),
+        _ => {
+            pipe::release(st, made);
+            return Err(Errno::ENXIO.into());
+        }
+    }
+    Ok(key)
+}
+
+impl Store<'_> {
+    /// Gives an open file back; the last reference closes it.
+    pub fn release_file(&mut self, held: Held<FileId>) {
+        let id = held.key();
+        let Some((file, charge)) = self.fs.files.release(held) else {
+            return;
+        };
+        self.groups.give_back(charge);
+        let (read, write) = (file.reads(), file.writes());
+        if let Some(at) = file.at {
+            super::lock::forget(self, id, at.pos().node);
+            self.release_pos(at);
+        }
+        if let FileKind::Pipe(pipe) = file.kind {
+            pipe::close_end(self, pipe.key(), read, write);
+            pipe::release(self, pipe);
+        }
+    }
 }

@@ -1,8 +1,13 @@
 //! From a path to a position (path_resolution(7)).
 
-use super::{Location, Pos, ViewNode};
+use super::inode::{self, Kind};
+use super::mount::MountFlags;
+use super::rename::is_below;
+use super::{Access, Fs, Location, Node, Pos, ViewNode};
 use crate::error::Errno;
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use linux_raw_sys::general as linux;
 
 bitflags::bitflags! {
     /// How to walk.
@@ -18,6 +23,11 @@ bitflags::bitflags! {
         const IN_ROOT = 4;
         /// Follow no symbolic link at all (RESOLVE_NO_SYMLINKS).
         const NO_SYMLINKS = 8;
+        /// End on top of what is mounted at the end, even when the path is `.` or empty: what
+        /// umount2(2) means.
+        const TOP = 16;
+        /// An empty path means where the walk begins (AT_EMPTY_PATH).
+        const EMPTY = 32;
     }
 }
 
@@ -48,6 +58,35 @@ pub trait Views {
     fn mode(&self, node: ViewNode) -> Result<(u32, u32, u32), Errno>;
     /// The target of a symbolic link.
     fn link(&self, node: ViewNode) -> Result<Link, Errno>;
+    /// The name of a node in the directory above it; `None` at a root.
+    fn name(&self, _node: ViewNode) -> Option<Vec<u8>> {
+        None
+    }
+    /// The inode number that stat tells.
+    fn ino(&self, node: ViewNode) -> u64 {
+        let mixed = node.object.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ u64::from(node.part).wrapping_mul(0xff51_afd7_ed55_8ccd)
+            ^ (u64::from(node.kind) << 48);
+        mixed | 1
+    }
+}
+
+/// No views: for trees that have none, and tests.
+pub struct NoViews;
+
+impl Views for NoViews {
+    fn lookup(&self, _: ViewNode, _: &[u8]) -> Result<ViewNode, Errno> {
+        Err(Errno::ENOENT)
+    }
+    fn parent(&self, _: ViewNode) -> Option<ViewNode> {
+        None
+    }
+    fn mode(&self, _: ViewNode) -> Result<(u32, u32, u32), Errno> {
+        Err(Errno::ENOENT)
+    }
+    fn link(&self, _: ViewNode) -> Result<Link, Errno> {
+        Err(Errno::ENOENT)
+    }
 }
 
 /// The end of a walk.
@@ -64,4 +103,375 @@ pub enum Found {
         /// The path ended with a slash (only a directory can be made there).
         slash: bool,
     },
+}
+
+/// The end of a walk that stops before the last component.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Parent {
+    /// The directory that the last component is in.
+    pub dir: Pos,
+    /// The last component.
+    pub last: Last,
+    /// The path ended with a slash.
+    pub slash: bool,
+}
+
+/// The last component of a path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Last {
+    /// A name.
+    Name(Vec<u8>),
+    /// `.`, or nothing but slashes.
+    Dot,
+    /// `..`.
+    DotDot,
+}
+
+/// Links followed in one walk before ELOOP.
+const LINK_MAX: u32 = 40;
+
+/// Walks a path.
+///
+/// # Errors
+/// ENOENT (something on the way is missing, or the path is empty), ENOTDIR, EACCES, ELOOP,
+/// ENAMETOOLONG.
+pub fn walk(
+    fs: &Fs,
+    views: &dyn Views,
+    start: &Start,
+    who: &Access,
+    path: &[u8],
+    flags: WalkFlags,
+) -> Result<Found, Errno> {
+    if path.is_empty() && !flags.contains(WalkFlags::EMPTY) {
+        return Err(Errno::ENOENT);
+    }
+    let mut walk = Walk::new(fs, views, *start, *who, path, flags);
+    loop {
+        match walk.step()? {
+            Step::On => {}
+            Step::End => return walk.end(),
+            Step::Missing(name) => {
+                return Ok(Found::Missing {
+                    dir: walk.at,
+                    name,
+                    slash: walk.ended_with_slash,
+                });
+            }
+        }
+    }
+}
+
+/// Walks a path up to its last component, which is not looked at.
+///
+/// # Errors
+/// As [`walk`].
+pub fn walk_parent(
+    fs: &Fs,
+    views: &dyn Views,
+    start: &Start,
+    who: &Access,
+    path: &[u8],
+) -> Result<Parent, Errno> {
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    let end = path.iter().rposition(|b| *b != b'/').map_or(0, |i| i + 1);
+    let (body, slash) = (path.get(..end).unwrap_or(&[]), end < path.len());
+    let cut = body.iter().rposition(|b| *b == b'/').map_or(0, |i| i + 1);
+    let (before, name) = (
+        body.get(..cut).unwrap_or(&[]),
+        body.get(cut..).unwrap_or(&[]),
+    );
+    let last = match name {
+        b"" | b"." => Last::Dot,
+        b".." => Last::DotDot,
+        name if name.len() > super::dir::NAME_MAX => return Err(Errno::ENAMETOOLONG),
+        name => Last::Name(name.into()),
+    };
+    let before = if name.is_empty() { path } else { before };
+    let flags = WalkFlags::DIRECTORY | WalkFlags::EMPTY;
+    let mut walk = Walk::new(fs, views, *start, *who, before, flags);
+    while matches!(walk.step()?, Step::On) {}
+    match walk.end_or_missing()? {
+        Found::Here(location) => Ok(Parent {
+            dir: location.pos,
+            last,
+            slash,
+        }),
+        Found::Missing { .. } => Err(Errno::ENOENT),
+    }
+}
+
+enum Step {
+    On,
+    End,
+    Missing(Vec<u8>),
+}
+
+struct Walk<'a> {
+    fs: &'a Fs,
+    views: &'a dyn Views,
+    start: Start,
+    who: Access<'a>,
+    flags: WalkFlags,
+    /// The path being walked; a followed link's target comes before the rest of it.
+    path: Cow<'a, [u8]>,
+    /// How far.
+    next: usize,
+    at: Pos,
+    /// Where `at` was found, unless by `..` or a jump.
+    found: Option<(Pos, core::ops::Range<usize>)>,
+    links: u32,
+    missing: bool,
+    /// A slash came after the last component.
+    ended_with_slash: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(
+        fs: &'a Fs,
+        views: &'a dyn Views,
+        start: Start,
+        who: Access<'a>,
+        path: &'a [u8],
+        flags: WalkFlags,
+    ) -> Walk<'a> {
+        let at = if path.first() == Some(&b'/') {
+            start.root
+        } else {
+            start.cwd
+        };
+        Walk {
+            fs,
+            views,
+            start,
+            who,
+            flags,
+            path: Cow::Borrowed(path),
+            next: 0,
+            at,
+            found: None,
+            links: 0,
+            missing: false,
+            ended_with_slash: false,
+        }
+    }
+
+    /// Walks one component.
+    fn step(&mut self) -> Result<Step, Errno> {
+        let (from, to) = self.component();
+        if from == to {
+            return Ok(Step::End);
+        }
+        self.ended_with_slash = self.path.get(to) == Some(&b'/');
+        self.next = to;
+        self.search()?;
+        let path = core::mem::take(&mut self.path);
+        let step = self.enter(&path, from..to);
+        if self.path.is_empty() {
+            self.path = path;
+        }
+        step
+    }
+
+    /// Where the next component is; empty at the end.
+    fn component(&self) -> (usize, usize) {
+        let rest = self.path.get(self.next..).unwrap_or(&[]);
+        let from = rest.iter().position(|b| *b != b'/').unwrap_or(rest.len());
+        let name = rest.get(from..).unwrap_or(&[]);
+        let len = name.iter().position(|b| *b == b'/').unwrap_or(name.len());
+        (self.next + from, self.next + from + len)
+    }
+
+    /// Whether the directory may be searched.
+    fn search(&self) -> Result<(), Errno> {
+        match self.at.node {
+            Node::Inode(id) => {
+                let inode = self.fs.inode(id)?;
+                inode.dir()?;
+                inode.permit(&self.who, 1)
+            }
+            Node::View(view) => {
+                let (mode, uid, gid) = self.views.mode(view)?;
+                if mode & linux::S_IFMT != linux::S_IFDIR {
+                    return Err(Errno::ENOTDIR);
+                }
+                inode::permit(&self.who, (uid, gid), mode, 1)
+            }
+        }
+    }
+
+    fn enter(&mut self, path: &[u8], range: core::ops::Range<usize>) -> Result<Step, Errno> {
+        let name = path.get(range.clone()).unwrap_or(&[]);
+        match name {
+            b"." => return Ok(Step::On),
+            b".." => {
+                self.found = None;
+                return self.up().map(|()| Step::On);
+            }
+            name if name.len() > super::dir::NAME_MAX => return Err(Errno::ENAMETOOLONG),
+            _ => {}
+        }
+        let rest = path.get(self.next..).unwrap_or(&[]);
+        let last = rest.iter().all(|b| *b == b'/');
+        let node = match self.lookup(name) {
+            Ok(node) => node,
+            Err(Errno::ENOENT) if last => {
+                self.missing = true;
+                return Ok(Step::Missing(name.into()));
+            }
+            Err(e) => return Err(e),
+        };
+        let dir = self.at;
+        let here = Pos {
+            mount: dir.mount,
+            node,
+        };
+        let top = self.fs.cover(here);
+        // What is mounted here hides a link, as it hides everything.
+        if top == here && self.is_link(node)? {
+            let stay = last && rest.is_empty() && self.flags.contains(WalkFlags::NOFOLLOW);
+            if !stay {
+                return self.follow(node, rest).map(|()| Step::On);
+            }
+        }
+        self.at = top;
+        self.found = Some((dir, range));
+        Ok(Step::On)
+    }
+
+    fn lookup(&self, name: &[u8]) -> Result<Node, Errno> {
+        match self.at.node {
+            Node::Inode(id) => {
+                let found = self.fs.inode(id)?.dir()?.get(name);
+                found.map(Node::Inode).ok_or(Errno::ENOENT)
+            }
+            Node::View(view) => self.views.lookup(view, name).map(Node::View),
+        }
+    }
+
+    fn is_link(&self, node: Node) -> Result<bool, Errno> {
+        Ok(match node {
+            Node::Inode(id) => matches!(self.fs.inode(id)?.kind, Kind::Symlink(_)),
+            Node::View(view) => self.views.mode(view)?.0 & linux::S_IFMT == linux::S_IFLNK,
+        })
+    }
+
+    /// Goes on with a link's target, then with `rest`.
+    fn follow(&mut self, node: Node, rest: &[u8]) -> Result<(), Errno> {
+        let forbidden = MountFlags::NOSYMFOLLOW;
+        self.links += 1;
+        if self.links > LINK_MAX
+            || self.flags.contains(WalkFlags::NO_SYMLINKS)
+            || self.fs.mount(self.at.mount)?.flags.contains(forbidden)
+        {
+            return Err(Errno::ELOOP);
+        }
+        let mut text: Vec<u8> = match node {
+            Node::Inode(id) => match &self.fs.inode(id)?.kind {
+                Kind::Symlink(target) => target.clone(),
+                _ => return Err(Errno::EINVAL),
+            },
+            Node::View(view) => match self.views.link(view)? {
+                Link::Text(text) => text,
+                Link::Jump(_) if self.flags.contains(WalkFlags::IN_ROOT) => {
+                    return Err(Errno::ELOOP);
+                }
+                Link::Jump(pos) => {
+                    self.at = pos;
+                    self.found = None;
+                    Vec::new()
+                }
+            },
+        };
+        if text.first() == Some(&b'/') {
+            self.at = self.start.root;
+            self.found = None;
+        } else if text.is_empty() && matches!(node, Node::Inode(_)) {
+            return Err(Errno::ENOENT);
+        }
+        // The path must not become empty: that would mean "nothing was followed".
+        if text.is_empty() && rest.is_empty() {
+            text.push(b'/');
+            self.next = 1;
+            self.ended_with_slash = false;
+        } else {
+            self.next = 0;
+            text.extend_from_slice(rest);
+        }
+        self.path = Cow::Owned(text);
+        Ok(())
+    }
+
+    /// `..`: never above the task's root; out of a mount at its root; ENOENT when the directory
+    /// was moved to where its mount does not reach.
+    fn up(&mut self) -> Result<(), Errno> {
+        let mut at = self.at;
+        loop {
+            if at == self.start.root {
+                break;
+            }
+            let mount = self.fs.mount(at.mount)?;
+            if at.node != mount.root.node() {
+                at.node = self.parent(at, mount.root.node())?;
+                break;
+            }
+            match &mount.parent {
+                Some(parent) => at = parent.pos(),
+                None => break,
+            }
+        }
+        // At the root nothing is crossed: what is mounted on it is not seen from inside.
+        self.at = if at == self.start.root {
+            at
+        } else {
+            self.fs.cover(at)
+        };
+        Ok(())
+    }
+
+    fn parent(&self, at: Pos, mount_root: Node) -> Result<Node, Errno> {
+        match (at.node, mount_root) {
+            (Node::Inode(id), Node::Inode(root)) => {
+                let parent = self.fs.inode(id)?.dir()?.parent;
+                let whole = self.fs.super_of(at.mount)?.root() == mount_root;
+                if self.fs.inodes.get(parent).is_none()
+                    || !(whole || is_below(self.fs, parent, root))
+                {
+                    return Err(Errno::ENOENT);
+                }
+                Ok(Node::Inode(parent))
+            }
+            (Node::View(view), _) => {
+                let parent = self.views.parent(view).ok_or(Errno::ENOENT)?;
+                Ok(Node::View(parent))
+            }
+            _ => Err(Errno::ENOENT),
+        }
+    }
+
+    fn end_or_missing(&mut self) -> Result<Found, Errno> {
+        if self.missing {
+            return Err(Errno::ENOENT);
+        }
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<Found, Errno> {
+        if self.flags.contains(WalkFlags::TOP) {
+            self.at = self.fs.cover(self.at);
+        }
+        let dir = self.fs.is_dir(self.views, self.at.node)?;
+        if !dir && (self.ended_with_slash || self.flags.contains(WalkFlags::DIRECTORY)) {
+            return Err(Errno::ENOTDIR);
+        }
+        let name = match self.found.take() {
+            Some((parent, range)) if !dir => {
+                Some((parent, self.path.get(range).unwrap_or(&[]).into()))
+            }
+            _ => None,
+        };
+        Ok(Found::Here(Location { pos: self.at, name }))
+    }
 }

@@ -1,0 +1,188 @@
+//! Pipes and fifos: a ring of 64 KiB between writers and readers (pipe(7)).
+
+use super::{PipeId, Store};
+use crate::arena::{Arena, Held};
+use crate::cgroup::GroupId;
+use crate::error::{Errno, NoMem};
+use crate::machine::{Frame, Machine, PAGE};
+use crate::mm::frames::Origin;
+use crate::wait::WaitKey;
+
+/// Bytes a pipe holds.
+pub const CAPACITY: usize = 65536;
+/// Writes up to this many bytes are not mixed with others' (PIPE_BUF).
+pub const ATOMIC: usize = 4096;
+const SLOTS: usize = CAPACITY / PAGE as usize;
+
+/// A pipe.
+#[derive(Debug)]
+pub struct Pipe {
+    /// The ring's pages; those never written to are missing.
+    slots: [Option<Frame>; SLOTS],
+    /// Where the oldest byte is.
+    head: usize,
+    len: usize,
+    /// Open files that read.
+    pub readers: u32,
+    /// Open files that write.
+    pub writers: u32,
+    /// How often it was opened for reading, ever: who waits for the other end of a fifo sees a
+    /// visitor that has gone already.
+    pub reader_opens: u64,
+    /// How often it was opened for writing.
+    pub writer_opens: u64,
+    /// Its number, as stat tells it.
+    pub ino: u64,
+}
+
+/// A new pipe without ends.
+///
+/// # Errors
+/// No memory.
+pub fn create(st: &mut Store, group: GroupId) -> Result<Held<PipeId>, NoMem> {
+    let charge = st.groups.charge(group, Arena::<PipeId, Pipe>::COST)?;
+    st.fs.last_pipe += 1;
+    let pipe = Pipe {
+        slots: [None; SLOTS],
+        head: 0,
+        len: 0,
+        readers: 0,
+        writers: 0,
+        reader_opens: 0,
+        writer_opens: 0,
+        ino: st.fs.last_pipe,
+    };
+    Ok(st.fs.pipes.insert(pipe, charge))
+}
+
+/// Gives a pipe back; the last reference frees what it holds.
+pub fn release(st: &mut Store, held: Held<PipeId>) {
+    if let Some((pipe, charge)) = st.fs.pipes.release(held) {
+        st.groups.give_back(charge);
+        for frame in pipe.slots.into_iter().flatten() {
+            st.frames.release(st.groups, frame);
+        }
+    }
+}
+
+/// Adds an end.
+pub fn open_end(st: &mut Store, id: PipeId, read: bool, write: bool) {
+    if let Some(pipe) = st.fs.pipes.get_mut(id) {
+        pipe.readers += u32::from(read);
+        pipe.writers += u32::from(write);
+        pipe.reader_opens += u64::from(read);
+        pipe.writer_opens += u64::from(write);
+        st.waits.wake(WaitKey::Pipe(id));
+    }
+}
+
+/// Takes an end away; the other side is told.
+pub fn close_end(st: &mut Store, id: PipeId, read: bool, write: bool) {
+    if let Some(pipe) = st.fs.pipes.get_mut(id) {
+        pipe.readers = pipe.readers.saturating_sub(u32::from(read));
+        pipe.writers = pipe.writers.saturating_sub(u32::from(write));
+        if pipe.readers == 0 && pipe.writers == 0 {
+            // A fifo keeps nothing between two uses.
+            pipe.len = 0;
+            trim(st, id, 0);
+        }
+        st.waits.wake(WaitKey::Pipe(id));
+    }
+}
+
+impl Pipe {
+    /// Bytes to read.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes that can be written.
+    pub fn room(&self) -> usize {
+        CAPACITY - self.len
+    }
+
+    /// The piece at `offset` of what there is to read: frame, offset in it, length up to the end
+    /// of the page.
+    pub fn piece(&self, offset: usize) -> Option<(Frame, usize, usize)> {
+        let left = self.len.checked_sub(offset).filter(|left| *left > 0)?;
+        let at = (self.head + offset) % CAPACITY;
+        let frame = (*self.slots.get(at / PAGE as usize)?)?;
+        let within = at % PAGE as usize;
+        Some((frame, within, left.min(PAGE as usize - within)))
+    }
+}
+
+/// Appends as many of `bytes` as there is room for; returns how many.
+///
+/// # Errors
+/// No memory, with nothing written.
+pub fn write(
+    st: &mut Store,
+    m: &mut dyn Machine,
+    id: PipeId,
+    group: GroupId,
+    bytes: &[u8],
+) -> Result<usize, crate::error::Stop> {
+    let pipe = st.fs.pipes.get_mut(id).ok_or(Errno::EPIPE)?;
+    let count = bytes.len().min(pipe.room());
+    let start = pipe.head + pipe.len;
+    let mut done = 0;
+    while done < count {
+        let at = (start + done) % CAPACITY;
+        let slot = pipe.slots.get_mut(at / PAGE as usize).ok_or(Errno::EPIPE)?;
+        if slot.is_none() {
+            *slot = Some(st.frames.alloc(st.groups, group, Origin::File)?);
+        }
+        done += (PAGE as usize - at % PAGE as usize).min(count - done);
+    }
+    done = 0;
+    while done < count {
+        let at = (start + done) % CAPACITY;
+        let (slot, within) = (at / PAGE as usize, at % PAGE as usize);
+        let part = (PAGE as usize - within).min(count - done);
+        let frame = pipe.slots.get(slot).copied().flatten();
+        if let (Some(frame), Some(piece)) = (frame, bytes.get(done..done + part)) {
+            m.write_frame(frame, within, piece);
+        }
+        done += part;
+    }
+    pipe.len += count;
+    if count > 0 {
+        st.waits.wake(WaitKey::Pipe(id));
+    }
+    Ok(count)
+}
+
+/// Takes bytes away that were read; writers are told.
+pub fn consume(st: &mut Store, id: PipeId, count: usize) {
+    let Some(pipe) = st.fs.pipes.get_mut(id) else {
+        return;
+    };
+    let count = count.min(pipe.len);
+    pipe.head = (pipe.head + count) % CAPACITY;
+    pipe.len -= count;
+    if pipe.len == 0 {
+        pipe.head = 0;
+        trim(st, id, 1);
+    }
+    if count > 0 {
+        st.waits.wake(WaitKey::Pipe(id));
+    }
+}
+
+/// Frees the pages of an empty pipe but the first `keep`.
+fn trim(st: &mut Store, id: PipeId, keep: usize) {
+    let Some(pipe) = st.fs.pipes.get_mut(id) else {
+        return;
+    };
+    for slot in pipe.slots.iter_mut().skip(keep) {
+        if let Some(frame) = slot.take() {
+            st.frames.release(st.groups, frame);
+        }
+    }
+}
