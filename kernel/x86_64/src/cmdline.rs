@@ -1,0 +1,31 @@
+//! The words given to the kernel at boot.
+
+/// The value of the last word `key=value` on the line: a later word corrects an earlier one.
+pub fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.split_ascii_whitespace()
+        .rev()
+        .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_counts() {
+        let line = " loglevel=info\tdemo selftest=panic  loglevel=debug ";
+        assert_eq!(value(line, "loglevel"), Some("debug"));
+        assert_eq!(value(line, "selftest"), Some("panic"));
+    }
+
+    #[test]
+    fn only_whole_keys_match() {
+        assert_eq!(
+            value("xloglevel=info loglevel2=info demo", "loglevel"),
+            None
+        );
+        assert_eq!(value("loglevel", "loglevel"), None);
+        assert_eq!(value("loglevel=", "loglevel"), Some(""));
+        assert_eq!(value("", "loglevel"), None);
+    }
+}
