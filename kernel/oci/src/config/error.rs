@@ -54,13 +54,13 @@ impl fmt::Display for ConfigError {
             write!(f, "line {}: ", self.line)?;
         }
         if !self.key.is_empty() {
-            write!(f, "{}", self.key.escape_debug())?;
+            write!(f, "{}", Visible(&self.key))?;
             if !self.value.is_empty() {
-                write!(f, "={}", self.value.escape_debug())?;
+                write!(f, "={}", Visible(&self.value))?;
             }
             f.write_str(": ")?;
         } else if !self.value.is_empty() {
-            write!(f, "{:?}: ", self.value)?;
+            write!(f, "{}: ", Visible(&self.value))?;
         }
         f.write_str(&self.reason)?;
         match &self.hint {
@@ -71,6 +71,20 @@ impl fmt::Display for ConfigError {
 }
 
 impl core::error::Error for ConfigError {}
+
+/// Prints text as it is, except characters that would not be seen or would move the
+/// cursor: an error must not be able to write another line.
+pub(crate) struct Visible<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Visible<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        self.0.chars().try_for_each(|c| match c {
+            '"' | '\'' | '\\' => f.write_char(c),
+            c => write!(f, "{}", c.escape_debug()),
+        })
+    }
+}
 
 /// A fault that does not know its place yet.
 #[derive(Debug, PartialEq, Eq)]
@@ -152,7 +166,7 @@ mod tests {
             "line 3: process_uid=abc: is not a number"
         );
         let error = Fault::value("is bad").hint("try b").at(0, "", "a\nb");
-        assert_eq!(error.to_string(), "\"a\\nb\": is bad (try b)");
+        assert_eq!(error.to_string(), "a\\nb: is bad (try b)");
     }
 
     #[test]

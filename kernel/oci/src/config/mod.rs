@@ -20,6 +20,7 @@ mod seccomp;
 mod value;
 
 pub use base::{OCI_VERSION_DEFAULT, OciRoot};
+pub(crate) use error::Visible;
 pub use error::{ConfigError, ConfigErrorKind, EXCERPT_MAX};
 pub use hook::{OciHook, OciHooks};
 pub use key::KEYS;

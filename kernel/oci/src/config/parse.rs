@@ -27,10 +27,20 @@ pub(crate) fn parse(text: &str) -> Result<OciConfig, ConfigError> {
     }
 }
 
-/// Text of a Windows editor fails somewhere on its first line; say why.
+/// Says what cannot be seen: a text of a Windows editor fails somewhere on its first
+/// line, and a value has the spaces that were typed around it.
 fn with_line_hint(fault: Fault, line: Line<'_>) -> Fault {
-    if fault.hint.is_none() && line.value.ends_with('\r') {
+    if line.value.ends_with('\r') {
         return fault.hint("the line ends in a carriage return; use plain newlines");
+    }
+    if fault.hint.is_some() {
+        return fault;
+    }
+    if line.value.is_empty() {
+        return fault.hint("the value is empty");
+    }
+    if line.value.trim().len() != line.value.len() {
+        return fault.hint("spaces around the value belong to it");
     }
     fault
 }

@@ -34,16 +34,7 @@ pub(crate) fn number<T: TryFrom<i128>>(value: &str, min: i128, max: i128) -> Rea
     decimal(value)
         .filter(|number| (min..=max).contains(number) && (*number >= 0 || min < 0))
         .and_then(|number| T::try_from(number).ok())
-        .ok_or_else(|| {
-            let fault = Fault::value(format!("expected a decimal number from {min} to {max}"));
-            match value.trim() {
-                "" => fault.hint("the value is empty"),
-                trimmed if trimmed.len() != value.len() => {
-                    fault.hint("spaces after = belong to the value")
-                }
-                _ => fault,
-            }
-        })
+        .ok_or_else(|| Fault::value(format!("expected a decimal number from {min} to {max}")))
 }
 
 fn decimal(value: &str) -> Option<i128> {
@@ -71,7 +62,7 @@ pub(crate) fn number_u32(value: &str) -> Read<u32> {
 /// A user or group id; 4294967295 means "no change" to Linux and is refused.
 pub(crate) fn id(value: &str) -> Read<u32> {
     number(value, 0, i128::from(u32::MAX) - 1).map_err(|fault| {
-        if value.bytes().all(|byte| byte.is_ascii_digit()) {
+        if value.trim().bytes().all(|byte| byte.is_ascii_digit()) {
             fault
         } else {
             fault.hint("names are not looked up; write the number")
@@ -101,7 +92,7 @@ pub(crate) fn octal(value: &str, max: u32) -> Read<u32> {
 /// Text that is not empty.
 pub(crate) fn text(value: &str) -> Read<String> {
     if value.is_empty() {
-        return Err(Fault::value("the value is empty"));
+        return Err(Fault::value("the value must not be empty"));
     }
     Ok(try_string(value)?)
 }

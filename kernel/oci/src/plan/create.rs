@@ -1,7 +1,7 @@
 //! The order of create (lifecycle steps 2 to 5).
 
 use super::{NamespaceSource, Planner, Refusal, Step, push_hooks};
-use crate::config::{MemoryPolicyMode, OciProcess, Personality};
+use crate::config::{CapabilitySet, MemoryPolicyMode, OciProcess, Personality};
 use crate::feature::Feature;
 use crate::hooks::HookKind;
 use crate::namespace::OciNamespaceKind as Kind;
@@ -182,8 +182,12 @@ impl Planner<'_> {
             self.need(Feature::Umask, format_args!("0{umask:o}"))?;
         }
         self.push(Step::SetCredentials)?;
-        if process.capabilities.is_some() {
-            self.need(Feature::Capabilities, "")?;
+        if let Some(capabilities) = &process.capabilities {
+            let given = |set: &&CapabilitySet| !capabilities.of(**set).is_empty();
+            // Five empty sets are what everybody gets who gives none.
+            if let Some(set) = CapabilitySet::ALL.iter().find(given) {
+                self.need(Feature::Capabilities, set)?;
+            }
         }
         self.push(Step::SetCapabilities)?;
         if process.no_new_privs {

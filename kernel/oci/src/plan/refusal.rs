@@ -1,6 +1,6 @@
 //! Why a valid configuration is not carried out.
 
-use crate::config::EXCERPT_MAX;
+use crate::config::{EXCERPT_MAX, Visible};
 use crate::feature::Feature;
 use alloc::borrow::Cow;
 use alloc::collections::TryReserveError;
@@ -66,7 +66,7 @@ impl fmt::Display for Refusal {
         if !self.key.is_empty() {
             f.write_str(self.key)?;
             if !self.value.is_empty() {
-                write!(f, "={}", self.value.escape_debug())?;
+                write!(f, "={}", Visible(&self.value))?;
             }
             f.write_str(": ")?;
         }
