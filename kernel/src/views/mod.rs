@@ -9,9 +9,10 @@ mod text;
 
 use crate::error::{Errno, Stop};
 use crate::fs::walk::{Link, Views};
-use crate::fs::{View, ViewNode};
+use crate::fs::{Fs, View, ViewNode};
 use crate::machine::Machine;
-use crate::task::TaskId;
+use crate::ns::Namespaces;
+use crate::task::{TaskId, Tasks};
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 pub use nsfs::HeldNs;
@@ -56,9 +57,13 @@ pub enum Opened {
     Namespace(HeldNs),
 }
 
-/// Answers the walks of the current task.
+/// What views see: the tables they read, and who reads.
+#[derive(Clone, Copy)]
 pub struct Source<'a> {
-    k: &'a Kernel,
+    tasks: &'a Tasks,
+    ns: &'a Namespaces,
+    /// Absent while the files are being changed: links into them lead nowhere then.
+    fs: Option<&'a Fs>,
     who: Option<TaskId>,
 }
 
@@ -66,42 +71,57 @@ impl<'a> Source<'a> {
     /// On behalf of the task that runs.
     pub fn of(k: &'a Kernel) -> Source<'a> {
         Source {
-            k,
+            tasks: &k.tasks,
+            ns: &k.ns,
+            fs: Some(&k.fs),
             who: k.sched.current,
         }
     }
 
     /// On behalf of this task.
     pub fn by(k: &'a Kernel, task: TaskId) -> Source<'a> {
-        Source { k, who: Some(task) }
+        Source {
+            who: Some(task),
+            ..Source::of(k)
+        }
+    }
+
+    /// While the files are being changed: all but the links that lead to files.
+    pub fn without_files(tasks: &'a Tasks, ns: &'a Namespaces, who: Option<TaskId>) -> Source<'a> {
+        Source {
+            tasks,
+            ns,
+            fs: None,
+            who,
+        }
     }
 }
 
 impl Views for Source<'_> {
     fn lookup(&self, dir: ViewNode, name: &[u8]) -> Result<ViewNode, Errno> {
         match dir.view {
-            View::Proc => procfs::lookup(self.k, self.who, dir, name),
+            View::Proc => procfs::lookup(self, dir, name),
             View::Ns => Err(Errno::ENOTDIR),
         }
     }
 
     fn parent(&self, dir: ViewNode) -> Option<ViewNode> {
         match dir.view {
-            View::Proc => procfs::parent(self.k, dir),
+            View::Proc => procfs::parent(self, dir),
             View::Ns => None,
         }
     }
 
     fn mode(&self, node: ViewNode) -> Result<(u32, u32, u32), Errno> {
         match node.view {
-            View::Proc => procfs::mode(self.k, node),
-            View::Ns => nsfs::mode(self.k, node),
+            View::Proc => procfs::mode(self, node),
+            View::Ns => nsfs::mode(self, node),
         }
     }
 
     fn link(&self, node: ViewNode) -> Result<Link, Errno> {
         match node.view {
-            View::Proc => procfs::links::follow(self.k, self.who, node),
+            View::Proc => procfs::links::follow(self, node),
             View::Ns => Err(Errno::EINVAL),
         }
     }
@@ -124,7 +144,7 @@ pub fn content(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Result<Ve
 /// ENOTDIR; ENOENT when its object is gone; EACCES.
 pub fn entries(k: &Kernel, node: ViewNode) -> Result<Vec<Entry>, Errno> {
     match node.view {
-        View::Proc => procfs::entries(k, k.sched.current, node),
+        View::Proc => procfs::entries(&Source::of(k), node),
         View::Ns => Err(Errno::ENOTDIR),
     }
 }
@@ -145,13 +165,11 @@ pub fn write(k: &mut Kernel, cx: &mut Cx, node: ViewNode, bytes: &[u8]) -> Resul
 /// # Errors
 /// ENOENT when the object is gone.
 pub fn stat(k: &Kernel, node: ViewNode) -> Result<Status, Errno> {
-    let (mode, uid, gid) = match node.view {
-        View::Proc => procfs::mode(k, node)?,
-        View::Ns => nsfs::mode(k, node)?,
-    };
+    let s = Source::of(k);
+    let (mode, uid, gid) = s.mode(node)?;
     let (ino, nlink) = match node.view {
-        View::Proc => (procfs::inode_number(node), procfs::links_of(k, node)),
-        View::Ns => (u64::from(nsfs::inum(k, node)?), 1),
+        View::Proc => (procfs::inode_number(node), procfs::links_of(&s, node)),
+        View::Ns => (u64::from(nsfs::inum(&s, node)?), 1),
     };
     Ok(Status {
         ino,
@@ -169,7 +187,7 @@ pub fn stat(k: &Kernel, node: ViewNode) -> Result<Status, Errno> {
 /// EINVAL for what is no link; ENOENT when the object is gone; EACCES.
 pub fn link_text(k: &Kernel, who: TaskId, node: ViewNode) -> Result<Vec<u8>, Errno> {
     match node.view {
-        View::Proc => procfs::links::text(k, who, node),
+        View::Proc => procfs::links::text(&Source::by(k, who), node),
         View::Ns => Err(Errno::EINVAL),
     }
 }
@@ -180,7 +198,7 @@ pub fn link_text(k: &Kernel, who: TaskId, node: ViewNode) -> Result<Vec<u8>, Err
 /// ENOENT when its object is gone; EACCES.
 pub fn open(k: &mut Kernel, cx: &Cx, node: ViewNode, flags: u32) -> Result<Opened, Errno> {
     match node.view {
-        View::Proc => procfs::open(k, cx.task, node, flags).map(|()| Opened::Nothing),
+        View::Proc => procfs::open(&Source::by(k, cx.task), node, flags).map(|()| Opened::Nothing),
         View::Ns => nsfs::hold(k, node).map(Opened::Namespace),
     }
 }

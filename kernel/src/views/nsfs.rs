@@ -1,5 +1,6 @@
 //! nsfs: namespaces as files, what the links in /proc/PID/ns lead to (namespaces(7)).
 
+use super::Source;
 use crate::Kernel;
 use crate::arena::{Held, Key};
 use crate::error::Errno;
@@ -135,11 +136,11 @@ pub fn namespace(node: ViewNode) -> Result<Namespace, Errno> {
 ///
 /// # Errors
 /// ENOENT when it is gone.
-pub fn inum(k: &Kernel, node: ViewNode) -> Result<u32, Errno> {
+pub fn inum(s: &Source, node: ViewNode) -> Result<u32, Errno> {
     let found = match namespace(node)? {
-        Namespace::Pid(id) => k.ns.pid.get(id).map(|ns| ns.inum),
-        Namespace::Uts(id) => k.ns.uts.get(id).map(|ns| ns.inum),
-        Namespace::Mount(id) => k.ns.mount.get(id).map(|ns| ns.inum),
+        Namespace::Pid(id) => s.ns.pid.get(id).map(|ns| ns.inum),
+        Namespace::Uts(id) => s.ns.uts.get(id).map(|ns| ns.inum),
+        Namespace::Mount(id) => s.ns.mount.get(id).map(|ns| ns.inum),
         Namespace::Only(kind) => only(kind),
     };
     found.ok_or(Errno::ENOENT)
@@ -157,15 +158,15 @@ fn only(kind: Kind) -> Option<u32> {
 }
 
 /// Mode and owner: a file that everybody may open and nobody write.
-pub(super) fn mode(k: &Kernel, node: ViewNode) -> Result<(u32, u32, u32), Errno> {
-    inum(k, node)?;
+pub(super) fn mode(s: &Source, node: ViewNode) -> Result<(u32, u32, u32), Errno> {
+    inum(s, node)?;
     Ok((linux_raw_sys::general::S_IFREG | 0o444, 0, 0))
 }
 
 /// `kind:[number]`.
-pub(super) fn text(k: &Kernel, node: ViewNode) -> Result<alloc::vec::Vec<u8>, Errno> {
+pub(super) fn text(s: &Source, node: ViewNode) -> Result<alloc::vec::Vec<u8>, Errno> {
     let kind = Kind::of(node)?;
-    Ok(alloc::format!("{}:[{}]", kind.name(), inum(k, node)?).into_bytes())
+    Ok(alloc::format!("{}:[{}]", kind.name(), inum(s, node)?).into_bytes())
 }
 
 /// Keeps a node's namespace alive.

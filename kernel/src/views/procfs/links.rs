@@ -2,12 +2,11 @@
 
 use super::subject::{self, Subject};
 use super::{Found, Line, found, instance, link};
-use crate::Kernel;
 use crate::error::Errno;
 use crate::fs::ViewNode;
 use crate::fs::walk::Link;
-use crate::ns::set::keys_of;
-use crate::task::{FilesId, TaskId};
+use crate::task::FilesId;
+use crate::views::Source;
 use crate::views::nsfs;
 use alloc::vec::Vec;
 
@@ -63,53 +62,44 @@ fn way(node: ViewNode) -> Result<Way, Errno> {
 }
 
 /// Where a walk goes on from a link.
-pub(in crate::views) fn follow(
-    k: &Kernel,
-    who: Option<TaskId>,
-    node: ViewNode,
-) -> Result<Link, Errno> {
+pub(in crate::views) fn follow(s: &Source, node: ViewNode) -> Result<Link, Errno> {
     let target = match way(node)? {
         Way::Target(target) => target,
         Way::Descriptor => return Err(Errno::ENOENT),
     };
-    if let Some(text) = plain(k, who, node, target)? {
+    if let Some(text) = plain(s, node, target)? {
         return Ok(Link::Text(text));
     }
-    let subject = Subject::of(k, node).map_err(|_| Errno::ENOENT)?;
-    subject.check_access(k, who.ok_or(Errno::EACCES)?)?;
+    let subject = Subject::of(s, node).map_err(|_| Errno::ENOENT)?;
+    subject.check_access(s)?;
     Err(Errno::ENOENT)
 }
 
 /// The text of a link.
-pub(in crate::views) fn text(k: &Kernel, who: TaskId, node: ViewNode) -> Result<Vec<u8>, Errno> {
+pub(in crate::views) fn text(s: &Source, node: ViewNode) -> Result<Vec<u8>, Errno> {
     let target = match way(node)? {
         Way::Target(target) => target,
         Way::Descriptor => return Err(Errno::ENOENT),
     };
-    if let Some(text) = plain(k, Some(who), node, target)? {
+    if let Some(text) = plain(s, node, target)? {
         return Ok(text);
     }
-    let subject = Subject::of(k, node).map_err(|_| Errno::ENOENT)?;
-    subject.check_access(k, who)?;
+    let subject = Subject::of(s, node).map_err(|_| Errno::ENOENT)?;
+    subject.check_access(s)?;
     match target {
         Target::Namespace(_) | Target::PidForChildren => {
-            nsfs::text(k, namespace(k, &subject, target)?)
+            nsfs::text(s, namespace(s, &subject, target)?)
         }
         _ => Err(Errno::ENOENT),
     }
 }
 
 /// The text of a link that is no magic one.
-fn plain(
-    k: &Kernel,
-    who: Option<TaskId>,
-    node: ViewNode,
-    target: Target,
-) -> Result<Option<Vec<u8>>, Errno> {
+fn plain(s: &Source, node: ViewNode, target: Target) -> Result<Option<Vec<u8>>, Errno> {
     Ok(Some(match target {
-        Target::Own => alloc::format!("{}", own(k, who, node)?.0).into_bytes(),
+        Target::Own => alloc::format!("{}", own(s, node)?.0).into_bytes(),
         Target::OwnThread => {
-            let (process, thread) = own(k, who, node)?;
+            let (process, thread) = own(s, node)?;
             alloc::format!("{process}/task/{thread}").into_bytes()
         }
         Target::Path(path) => path.as_bytes().to_vec(),
@@ -118,22 +108,22 @@ fn plain(
 }
 
 /// The reader's process and thread number in the namespace that the file system shows.
-fn own(k: &Kernel, who: Option<TaskId>, node: ViewNode) -> Result<(u32, u32), Errno> {
-    let task = who.and_then(|t| k.tasks.tasks.get(t));
+fn own(s: &Source, node: ViewNode) -> Result<(u32, u32), Errno> {
+    let task = s.who.and_then(|t| s.tasks.tasks.get(t));
     let task = task.ok_or(Errno::ENOENT)?;
-    let process = k.tasks.processes.get(task.process).ok_or(Errno::ENOENT)?;
-    let see = |pid| subject::number_in(k, pid, instance(node)).ok_or(Errno::ENOENT);
+    let process = s.tasks.processes.get(task.process).ok_or(Errno::ENOENT)?;
+    let see = |pid| subject::number_in(s, pid, instance(node)).ok_or(Errno::ENOENT);
     Ok((see(process.pid)?, see(task.pid.key())?))
 }
 
 /// The node of the namespace that a link in ns/ leads to.
-fn namespace(k: &Kernel, subject: &Subject, target: Target) -> Result<ViewNode, Errno> {
-    let (task, _) = subject.living(k).map_err(|_| Errno::ENOENT)?;
-    let keys = keys_of(k, task)?;
+fn namespace(s: &Source, subject: &Subject, target: Target) -> Result<ViewNode, Errno> {
+    let (id, task) = subject.living(s).map_err(|_| Errno::ENOENT)?;
+    let keys = task.ns.as_ref().ok_or(Errno::ENOENT)?.keys();
     match target {
         Target::PidForChildren => Ok(nsfs::pid_node(keys.pid_for_children)),
         Target::Namespace(kind) => {
-            let own = crate::ns::pid::of_task(k, task).ok_or(Errno::ENOENT)?;
+            let own = crate::ns::pid::of_task_in(s.tasks, id).ok_or(Errno::ENOENT)?;
             Ok(nsfs::node_of(kind, keys, own))
         }
         _ => Err(Errno::EINVAL),
@@ -141,8 +131,8 @@ fn namespace(k: &Kernel, subject: &Subject, target: Target) -> Result<ViewNode, 
 }
 
 /// The table of descriptors of a process.
-fn table(k: &Kernel, node: ViewNode) -> Result<FilesId, Errno> {
-    let (_, task) = Subject::of(k, node)?.living(k).map_err(|_| Errno::ENOENT)?;
+fn table(s: &Source, node: ViewNode) -> Result<FilesId, Errno> {
+    let (_, task) = Subject::of(s, node)?.living(s).map_err(|_| Errno::ENOENT)?;
     task.files
         .as_ref()
         .map(crate::arena::Held::key)
@@ -150,22 +140,22 @@ fn table(k: &Kernel, node: ViewNode) -> Result<FilesId, Errno> {
 }
 
 /// The descriptor `number` of a process.
-pub(super) fn descriptor(
-    k: &Kernel,
+pub(super) fn descriptor<'a>(
+    s: &Source<'a>,
     node: ViewNode,
     number: u32,
-) -> Result<&crate::task::Descriptor, Errno> {
-    let files = k.tasks.files.get(table(k, node)?).ok_or(Errno::ENOENT)?;
+) -> Result<&'a crate::task::Descriptor, Errno> {
+    let files = s.tasks.files.get(table(s, node)?).ok_or(Errno::ENOENT)?;
     let slot = files.table.get(number as usize).ok_or(Errno::ENOENT)?;
     slot.as_ref().ok_or(Errno::ENOENT)
 }
 
 /// The numbers of a process's descriptors, ascending.
-pub(super) fn descriptors(k: &Kernel, node: ViewNode) -> Result<Vec<u32>, Errno> {
-    let Ok(table) = table(k, node) else {
+pub(super) fn descriptors(s: &Source, node: ViewNode) -> Result<Vec<u32>, Errno> {
+    let Ok(table) = table(s, node) else {
         return Ok(Vec::new());
     };
-    let files = k.tasks.files.get(table).ok_or(Errno::ENOENT)?;
+    let files = s.tasks.files.get(table).ok_or(Errno::ENOENT)?;
     let numbers = files.table.iter().enumerate();
     Ok(numbers
         .filter(|(_, slot)| slot.is_some())
@@ -174,10 +164,13 @@ pub(super) fn descriptors(k: &Kernel, node: ViewNode) -> Result<Vec<u32>, Errno>
 }
 
 /// Permissions of the link of a descriptor: how it was opened.
-pub(super) fn descriptor_mode(k: &Kernel, node: ViewNode) -> Result<u32, Errno> {
+pub(super) fn descriptor_mode(s: &Source, node: ViewNode) -> Result<u32, Errno> {
     use linux_raw_sys::general::{O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY};
-    let file = descriptor(k, node, node.part)?.file.key();
-    let flags = k.fs.files.get(file).ok_or(Errno::ENOENT)?.flags;
+    let file = descriptor(s, node, node.part)?.file.key();
+    let flags =
+        s.fs.and_then(|fs| fs.files.get(file))
+            .ok_or(Errno::ENOENT)?
+            .flags;
     let mut mode = 0;
     if flags & O_PATH == 0 {
         if flags & O_ACCMODE != O_WRONLY {
@@ -191,6 +184,6 @@ pub(super) fn descriptor_mode(k: &Kernel, node: ViewNode) -> Result<u32, Errno> 
 }
 
 /// /proc/PID/fdinfo/N.
-pub(super) fn descriptor_info(_k: &Kernel, _node: ViewNode) -> Result<Vec<u8>, Errno> {
+pub(super) fn descriptor_info(_s: &Source, _node: ViewNode) -> Result<Vec<u8>, Errno> {
     Err(Errno::EIO)
 }

@@ -5,6 +5,7 @@ use crate::Kernel;
 use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
 use crate::machine::Machine;
+use crate::views::Source;
 use crate::views::text::{Text, put};
 use alloc::vec::Vec;
 
@@ -52,7 +53,7 @@ pub(super) fn facts(_k: &Kernel, _m: &mut dyn Machine, _subject: &Subject) -> Fa
 
 /// /proc/PID/statm: pages of all, resident, shared, code, 0, data, 0.
 pub(super) fn statm(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Content {
-    let subject = Subject::of(k, node)?;
+    let subject = Subject::of(&Source::of(k), node)?;
     let f = facts(k, m, &subject);
     let page = crate::machine::PAGE;
     let code = f.code.1.saturating_sub(f.code.0).div_ceil(page);
@@ -70,14 +71,14 @@ pub(super) fn statm(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Cont
 
 /// /proc/PID/cmdline: the arguments, each ended by NUL.
 pub(super) fn cmdline(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Content {
-    let subject = Subject::of(k, node)?;
+    let subject = Subject::of(&Source::of(k), node)?;
     let range = facts(k, m, &subject).args;
     read(k, m, &subject, range)
 }
 
 /// /proc/PID/environ: the environment, each variable ended by NUL.
 pub(super) fn environ(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Content {
-    let subject = Subject::of(k, node)?;
+    let subject = Subject::of(&Source::of(k), node)?;
     let range = facts(k, m, &subject).env;
     read(k, m, &subject, range)
 }
@@ -88,6 +89,6 @@ fn read(_k: &mut Kernel, _m: &mut dyn Machine, _subject: &Subject, _range: (u64,
 
 /// /proc/PID/maps.
 pub(super) fn maps(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
-    Subject::of(k, node)?;
+    Subject::of(&Source::of(k), node)?;
     Err(Errno::EIO.into())
 }

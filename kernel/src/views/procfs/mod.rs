@@ -13,8 +13,8 @@ mod subject;
 mod sys;
 pub mod system;
 
-use super::Entry;
 use super::nsfs::{pack, unpack};
+use super::{Entry, Source};
 use crate::error::{Errno, Stop};
 use crate::fs::{View, ViewNode};
 use crate::machine::Machine;
@@ -229,17 +229,12 @@ fn child(dir_node: ViewNode, dir: Dir, index: usize, line: &Line) -> ViewNode {
     ViewNode { kind, ..dir_node }
 }
 
-pub(super) fn lookup(
-    k: &Kernel,
-    who: Option<TaskId>,
-    node: ViewNode,
-    name: &[u8],
-) -> Result<ViewNode, Errno> {
+pub(super) fn lookup(s: &Source, node: ViewNode, name: &[u8]) -> Result<ViewNode, Errno> {
     let Found::Dir(dir) = found(node)? else {
         return Err(Errno::ENOTDIR);
     };
     if dir.of_process() {
-        Subject::of(k, node).map_err(|_| Errno::ENOENT)?;
+        Subject::of(s, node).map_err(|_| Errno::ENOENT)?;
     }
     let at = dir.lines().iter().position(|l| l.name.as_bytes() == name);
     if let Some((index, line)) = at.and_then(|i| Some((i, dir.lines().get(i)?))) {
@@ -247,11 +242,11 @@ pub(super) fn lookup(
     }
     let number = subject::number(name).ok_or(Errno::ENOENT)?;
     match dir {
-        Dir::Root => subject::process_node(k, node, number),
-        Dir::Tasks => subject::thread_node(k, node, number),
+        Dir::Root => subject::process_node(s, node, number),
+        Dir::Tasks => subject::thread_node(s, node, number),
         Dir::Fds | Dir::FdInfo => {
-            may_list(k, who, node)?;
-            links::descriptor(k, node, number)?;
+            may_list(s, node)?;
+            links::descriptor(s, node, number)?;
             Ok(ViewNode {
                 kind: kind(dir, NUMBERED),
                 part: number,
@@ -262,7 +257,7 @@ pub(super) fn lookup(
     }
 }
 
-pub(super) fn parent(k: &Kernel, node: ViewNode) -> Option<ViewNode> {
+pub(super) fn parent(s: &Source, node: ViewNode) -> Option<ViewNode> {
     let Ok(Found::Dir(dir)) = found(node) else {
         return None;
     };
@@ -277,8 +272,8 @@ pub(super) fn parent(k: &Kernel, node: ViewNode) -> Option<ViewNode> {
         }
         Dir::Thread => {
             // The thread's node is named by the thread's number, its process by the leader's.
-            let process = Subject::of(k, node).ok()?.process;
-            let pid = k.tasks.processes.get(process)?.pid;
+            let process = Subject::of(s, node).ok()?.process;
+            let pid = s.tasks.processes.get(process)?.pid;
             return Some(ViewNode {
                 kind: kind(Dir::Tasks, 0),
                 object: pack(pid),
@@ -295,7 +290,7 @@ pub(super) fn parent(k: &Kernel, node: ViewNode) -> Option<ViewNode> {
     })
 }
 
-pub(super) fn mode(k: &Kernel, node: ViewNode) -> Result<(u32, u32, u32), Errno> {
+pub(super) fn mode(s: &Source, node: ViewNode) -> Result<(u32, u32, u32), Errno> {
     let (dir, mode) = match found(node)? {
         Found::Dir(dir) => (dir, linux::S_IFDIR | dir.mode()),
         Found::Line(dir, line) => match line.what {
@@ -303,7 +298,7 @@ pub(super) fn mode(k: &Kernel, node: ViewNode) -> Result<(u32, u32, u32), Errno>
             _ => (dir, linux::S_IFREG | line.mode),
         },
         Found::Numbered(Dir::Fds) => {
-            let mode = links::descriptor_mode(k, node)?;
+            let mode = links::descriptor_mode(s, node)?;
             (Dir::Fds, linux::S_IFLNK | mode)
         }
         Found::Numbered(dir) => (dir, linux::S_IFREG | 0o400),
@@ -311,7 +306,7 @@ pub(super) fn mode(k: &Kernel, node: ViewNode) -> Result<(u32, u32, u32), Errno>
     if !dir.of_process() {
         return Ok((mode, 0, 0));
     }
-    let (uid, gid) = Subject::of(k, node).map_err(|_| Errno::ENOENT)?.owner(k);
+    let (uid, gid) = Subject::of(s, node).map_err(|_| Errno::ENOENT)?.owner(s);
     Ok((mode, uid, gid))
 }
 
@@ -322,7 +317,7 @@ pub(super) fn inode_number(node: ViewNode) -> u64 {
 }
 
 /// The number of links as stat(2) has it: for a directory 2 and its subdirectories.
-pub(super) fn links_of(k: &Kernel, node: ViewNode) -> u32 {
+pub(super) fn links_of(s: &Source, node: ViewNode) -> u32 {
     let Ok(Found::Dir(dir)) = found(node) else {
         return 1;
     };
@@ -332,23 +327,19 @@ pub(super) fn links_of(k: &Kernel, node: ViewNode) -> u32 {
         .filter(|l| matches!(l.what, What::Dir(_)))
         .count();
     let numbered = match dir {
-        Dir::Root => subject::numbers(k, instance(node)).count(),
-        Dir::Tasks => Subject::of(k, node).map_or(0, |s| s.threads(k).len()),
+        Dir::Root => subject::numbers(s, instance(node)).count(),
+        Dir::Tasks => Subject::of(s, node).map_or(0, |of| of.threads(s).len()),
         _ => 0,
     };
     u32::try_from(fixed.saturating_add(numbered).saturating_add(2)).unwrap_or(u32::MAX)
 }
 
-pub(super) fn entries(
-    k: &Kernel,
-    who: Option<TaskId>,
-    node: ViewNode,
-) -> Result<Vec<Entry>, Errno> {
+pub(super) fn entries(s: &Source, node: ViewNode) -> Result<Vec<Entry>, Errno> {
     let Found::Dir(dir) = found(node)? else {
         return Err(Errno::ENOTDIR);
     };
     if dir.of_process() {
-        Subject::of(k, node).map_err(|_| Errno::ENOENT)?;
+        Subject::of(s, node).map_err(|_| Errno::ENOENT)?;
     }
     let mut entries = Vec::new();
     entries
@@ -366,7 +357,7 @@ pub(super) fn entries(
             cookie: index as u64 + 3,
         });
     }
-    for (number, below) in numbered(k, who, node, dir)? {
+    for (number, below) in numbered(s, node, dir)? {
         entries.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         entries.push(Entry {
             name: alloc::format!("{number}").into_bytes(),
@@ -383,18 +374,13 @@ pub(super) fn entries(
 }
 
 /// The numbered children of a directory, ascending.
-fn numbered(
-    k: &Kernel,
-    who: Option<TaskId>,
-    node: ViewNode,
-    dir: Dir,
-) -> Result<Vec<(u32, ViewNode)>, Errno> {
+fn numbered(s: &Source, node: ViewNode, dir: Dir) -> Result<Vec<(u32, ViewNode)>, Errno> {
     match dir {
-        Dir::Root => Ok(subject::numbers(k, instance(node))
+        Dir::Root => Ok(subject::numbers(s, instance(node))
             .map(|(number, pid)| (number, subject::node_for(node, Dir::Process, pid)))
             .collect()),
         Dir::Tasks => {
-            let mut threads = Subject::of(k, node)?.threads(k);
+            let mut threads = Subject::of(s, node)?.threads(s);
             threads.sort_unstable();
             Ok(threads
                 .into_iter()
@@ -402,8 +388,8 @@ fn numbered(
                 .collect())
         }
         Dir::Fds | Dir::FdInfo => {
-            may_list(k, who, node)?;
-            Ok(links::descriptors(k, node)?
+            may_list(s, node)?;
+            Ok(links::descriptors(s, node)?
                 .into_iter()
                 .map(|number| {
                     let child = ViewNode {
@@ -419,22 +405,21 @@ fn numbered(
     }
 }
 
-/// Whether `who` may see the descriptors of a process.
-fn may_list(k: &Kernel, who: Option<TaskId>, node: ViewNode) -> Result<(), Errno> {
-    let who = who.ok_or(Errno::EACCES)?;
-    Subject::of(k, node)?.check_access(k, who)
+/// Whether the reader may see the descriptors of a process.
+fn may_list(s: &Source, node: ViewNode) -> Result<(), Errno> {
+    Subject::of(s, node)?.check_access(s)
 }
 
-pub(super) fn open(k: &Kernel, who: TaskId, node: ViewNode, flags: u32) -> Result<(), Errno> {
+pub(super) fn open(s: &Source, node: ViewNode, flags: u32) -> Result<(), Errno> {
     let writes = flags & linux::O_ACCMODE != linux::O_RDONLY;
     match found(node)? {
         Found::Dir(dir @ (Dir::Fds | Dir::FdInfo)) => {
             debug_assert!(dir.of_process());
-            may_list(k, Some(who), node)
+            may_list(s, node)
         }
         Found::Line(_, line) => {
             if line.private {
-                Subject::of(k, node)?.check_access(k, who)?;
+                Subject::of(s, node)?.check_access(s)?;
             }
             if writes && !matches!(line.what, What::Writable(..)) {
                 return Err(Errno::EACCES);
@@ -457,7 +442,7 @@ pub(super) fn content(
             What::File(show) | What::Writable(show, _) => show(k, m, node),
             _ => Err(Errno::EINVAL.into()),
         },
-        Found::Numbered(Dir::FdInfo) => Ok(links::descriptor_info(k, node)?),
+        Found::Numbered(Dir::FdInfo) => Ok(links::descriptor_info(&Source::of(k), node)?),
         Found::Numbered(_) => Err(Errno::EINVAL.into()),
     }
 }

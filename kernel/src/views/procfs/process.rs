@@ -7,6 +7,7 @@ use crate::Kernel;
 use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
 use crate::machine::Machine;
+use crate::views::Source;
 use crate::views::text::{Text, put};
 use alloc::vec::Vec;
 
@@ -49,7 +50,7 @@ pub(super) const THREAD_LINES: &[Line] = &[
 type Content = Result<Vec<u8>, Stop>;
 
 fn fixed(k: &Kernel, node: ViewNode, text: &str) -> Content {
-    Subject::of(k, node)?;
+    Subject::of(&Source::of(k), node)?;
     Ok(text.as_bytes().to_vec())
 }
 
@@ -70,8 +71,8 @@ pub(super) fn name(comm: &[u8; 16]) -> &[u8] {
 }
 
 fn comm(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
-    let subject = Subject::of(k, node)?;
-    let mut text = name(&subject.task(k)?.comm).to_vec();
+    let subject = Subject::of(&Source::of(k), node)?;
+    let mut text = name(&subject.task(&Source::of(k))?.comm).to_vec();
     text.push(b'\n');
     Ok(text)
 }
@@ -97,7 +98,8 @@ const LIMITS: [(&str, usize, &str); 16] = [
 ];
 
 fn limits(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
-    let process = Subject::of(k, node)?.process(k)?;
+    let s = Source::of(k);
+    let process = Subject::of(&s, node)?.process(&s)?;
     let mut text = Text::default();
     put!(
         text,

@@ -8,6 +8,7 @@ use crate::error::Stop;
 use crate::fs::ViewNode;
 use crate::machine::Machine;
 use crate::task::{Process, RunState, Task};
+use crate::views::Source;
 use crate::views::text::{Text, put};
 use alloc::vec::Vec;
 use core::fmt::Display;
@@ -117,23 +118,20 @@ pub(super) fn thread_stat(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -
 }
 
 fn any_stat(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode, whole: bool) -> Content {
-    let subject = Subject::of(k, node)?;
-    let may_look = k
-        .sched
-        .current
-        .is_some_and(|who| subject.check_access(k, who).is_ok());
+    let s = &Source::of(k);
+    let subject = Subject::of(s, node)?;
+    let (process, task) = (subject.process(s)?, subject.task(s)?);
+    let may_look = subject.check_access(s).is_ok();
     let mut facts = memory::facts(k, m, &subject);
     if !may_look {
         facts = facts.without_addresses();
     }
-    let k = &*k;
-    let (process, task) = (subject.process(k)?, subject.task(k)?);
-    let (user, system) = if whole { times(k, process) } else { task.times };
-    let signals = signals(k, task);
+    let (user, system) = if whole { times(s, process) } else { task.times };
+    let signals = signals(s, task);
     let stat = Stat {
-        ppid: subject.see_process(k, process.parent),
-        pgrp: subject.see(k, process.group.key()),
-        session: subject.see(k, process.session.key()),
+        ppid: subject.see_process(s, process.parent),
+        pgrp: subject.see(s, process.group.key()),
+        session: subject.see(s, process.session.key()),
         user,
         system,
         child_user: process.child_times.0,
@@ -153,12 +151,12 @@ fn any_stat(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode, whole: bool) ->
         },
     };
     let state = state(process, task).0;
-    stat_line(subject.number(k), process::name(&task.comm), state, &stat)
+    stat_line(subject.number(s), process::name(&task.comm), state, &stat)
 }
 
 /// CPU time of all threads of a process, also the ended ones: user, system.
-fn times(k: &Kernel, process: &Process) -> (u64, u64) {
-    let threads = process.threads.iter().filter_map(|t| k.tasks.tasks.get(*t));
+fn times(s: &Source, process: &Process) -> (u64, u64) {
+    let threads = process.threads.iter().filter_map(|t| s.tasks.tasks.get(*t));
     threads.fold(process.times, |sum, t| {
         (
             sum.0.saturating_add(t.times.0),
@@ -168,45 +166,45 @@ fn times(k: &Kernel, process: &Process) -> (u64, u64) {
 }
 
 /// The signals that a task ignores, and those it has handlers for.
-fn signals(_k: &Kernel, _task: &Task) -> (u64, u64) {
+fn signals(_s: &Source, _task: &Task) -> (u64, u64) {
     (0, 0)
 }
 
 /// /proc/PID/status, and of a thread.
 pub(super) fn status(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Content {
-    let subject = Subject::of(k, node)?;
+    let s = &Source::of(k);
+    let subject = Subject::of(s, node)?;
+    let (process, task) = (subject.process(s)?, subject.task(s)?);
     let facts = memory::facts(k, m, &subject);
-    let k = &*k;
-    let (process, task) = (subject.process(k)?, subject.task(k)?);
     let mut text = Text::default();
     put!(text, "Name:\t");
     text.push_escaped(process::name(&task.comm), b"");
     text.push(b"\n");
-    identity(k, &mut text, &subject, process, task);
-    numbers(k, &mut text, &subject, process);
+    identity(s, &mut text, &subject, process, task);
+    numbers(s, &mut text, &subject, process);
     memory_lines(&mut text, &facts);
-    signal_lines(k, &mut text, process, task);
+    signal_lines(s, &mut text, process, task);
     capability_lines(&mut text, task);
     put!(text, "Cpus_allowed:\t1\nCpus_allowed_list:\t0\n");
     put!(text, "Mems_allowed:\t1\nMems_allowed_list:\t0\n");
     Ok(text.done()?)
 }
 
-fn identity(k: &Kernel, text: &mut Text, subject: &Subject, process: &Process, task: &Task) {
+fn identity(s: &Source, text: &mut Text, subject: &Subject, process: &Process, task: &Task) {
     let (letter, word) = state(process, task);
     let umask = task
         .fs
         .as_ref()
-        .and_then(|fs| k.tasks.contexts.get(fs.key()))
+        .and_then(|fs| s.tasks.contexts.get(fs.key()))
         .map(|fs| fs.umask);
     if let Some(umask) = umask {
         put!(text, "Umask:\t{umask:04o}\n");
     }
     put!(text, "State:\t{letter} ({word})\n");
-    put!(text, "Tgid:\t{}\n", subject.see(k, process.pid));
+    put!(text, "Tgid:\t{}\n", subject.see(s, process.pid));
     put!(text, "Ngid:\t0\n");
-    put!(text, "Pid:\t{}\n", subject.see(k, task.pid.key()));
-    put!(text, "PPid:\t{}\n", subject.see_process(k, process.parent));
+    put!(text, "Pid:\t{}\n", subject.see(s, task.pid.key()));
+    put!(text, "PPid:\t{}\n", subject.see_process(s, process.parent));
     put!(text, "TracerPid:\t0\n");
     let c = &task.cred;
     put!(
@@ -228,7 +226,7 @@ fn identity(k: &Kernel, text: &mut Text, subject: &Subject, process: &Process, t
     let size = task
         .files
         .as_ref()
-        .and_then(|files| k.tasks.files.get(files.key()))
+        .and_then(|files| s.tasks.files.get(files.key()))
         .map_or(0, |files| files.table.len());
     put!(text, "FDSize:\t{size}\nGroups:\t");
     for group in &c.groups {
@@ -238,7 +236,7 @@ fn identity(k: &Kernel, text: &mut Text, subject: &Subject, process: &Process, t
 }
 
 /// The numbers in this namespace and in those below it that the process has one in.
-fn numbers(k: &Kernel, text: &mut Text, subject: &Subject, process: &Process) {
+fn numbers(s: &Source, text: &mut Text, subject: &Subject, process: &Process) {
     let lines = [
         ("NStgid", process.pid),
         ("NSpid", subject.pid),
@@ -247,7 +245,7 @@ fn numbers(k: &Kernel, text: &mut Text, subject: &Subject, process: &Process) {
     ];
     for (name, pid) in lines {
         put!(text, "{name}:");
-        let numbers = k.tasks.pids.get(pid).map_or(&[][..], |p| &p.numbers);
+        let numbers = s.tasks.pids.get(pid).map_or(&[][..], |p| &p.numbers);
         let seen = numbers.iter().skip_while(|n| n.0 != subject.instance);
         for (_, number) in seen {
             put!(text, "\t{number}");
@@ -265,8 +263,8 @@ fn memory_lines(text: &mut Text, facts: &memory::Facts) {
     put!(text, "VmRSS:\t{:>8} kB\n", facts.resident * (page / 1024));
 }
 
-fn signal_lines(k: &Kernel, text: &mut Text, process: &Process, task: &Task) {
-    let (ignored, caught) = signals(k, task);
+fn signal_lines(s: &Source, text: &mut Text, process: &Process, task: &Task) {
+    let (ignored, caught) = signals(s, task);
     let queued = task.pending.info.len() + process.pending.info.len();
     let limit = process.limits.get(11).map_or(0, |l| l.0);
     put!(text, "Threads:\t{}\n", process.threads.len());

@@ -1,11 +1,11 @@
 //! What a node of procfs is about: a process or a thread, as one pid namespace sees it.
 
 use super::{Dir, instance, kind};
-use crate::Kernel;
 use crate::error::Errno;
 use crate::fs::ViewNode;
 use crate::ns::PidNsId;
 use crate::task::{Cred, PidId, Process, ProcessId, Task, TaskId};
+use crate::views::Source;
 use crate::views::nsfs::{pack, unpack};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -28,18 +28,18 @@ impl Subject {
     ///
     /// # Errors
     /// ESRCH when it is gone, or has no number in the node's pid namespace.
-    pub(super) fn of(k: &Kernel, node: ViewNode) -> Result<Subject, Errno> {
+    pub(super) fn of(s: &Source, node: ViewNode) -> Result<Subject, Errno> {
         let id: PidId = unpack(node.object);
         let instance = instance(node);
-        let pid = k.tasks.pids.get(id).ok_or(Errno::ESRCH)?;
-        number_in(k, id, instance).ok_or(Errno::ESRCH)?;
-        let of_task = pid.task.and_then(|t| k.tasks.tasks.get(t));
+        let pid = s.tasks.pids.get(id).ok_or(Errno::ESRCH)?;
+        number_in(s, id, instance).ok_or(Errno::ESRCH)?;
+        let of_task = pid.task.and_then(|t| s.tasks.tasks.get(t));
         let process = match (pid.process, of_task) {
             (Some(process), _) => process,
             (None, Some(task)) => task.process,
             (None, None) => return Err(Errno::ESRCH),
         };
-        let first = k.tasks.processes.get(process).ok_or(Errno::ESRCH)?;
+        let first = s.tasks.processes.get(process).ok_or(Errno::ESRCH)?;
         Ok(Subject {
             pid: id,
             process,
@@ -49,79 +49,80 @@ impl Subject {
     }
 
     /// The process.
-    pub(super) fn process<'k>(&self, k: &'k Kernel) -> Result<&'k Process, Errno> {
-        k.tasks.processes.get(self.process).ok_or(Errno::ESRCH)
+    pub(super) fn process<'a>(&self, s: &Source<'a>) -> Result<&'a Process, Errno> {
+        s.tasks.processes.get(self.process).ok_or(Errno::ESRCH)
     }
 
     /// The thread, or the process's first.
-    pub(super) fn task<'k>(&self, k: &'k Kernel) -> Result<&'k Task, Errno> {
+    pub(super) fn task<'a>(&self, s: &Source<'a>) -> Result<&'a Task, Errno> {
         self.task
-            .and_then(|t| k.tasks.tasks.get(t))
+            .and_then(|t| s.tasks.tasks.get(t))
             .ok_or(Errno::ESRCH)
     }
 
     /// A thread that still has its descriptors, memory and directories: the first may have ended
     /// while others run.
-    pub(super) fn living<'k>(&self, k: &'k Kernel) -> Result<(TaskId, &'k Task), Errno> {
-        let threads = &self.process(k)?.threads;
+    pub(super) fn living<'a>(&self, s: &Source<'a>) -> Result<(TaskId, &'a Task), Errno> {
+        let threads = &self.process(s)?.threads;
         self.task
             .iter()
             .chain(threads)
             .find_map(|id| {
-                let task = k.tasks.tasks.get(*id)?;
+                let task = s.tasks.tasks.get(*id)?;
                 task.fs.is_some().then_some((*id, task))
             })
             .ok_or(Errno::ESRCH)
     }
 
     /// Its number in the namespace that looks.
-    pub(super) fn number(&self, k: &Kernel) -> u32 {
-        number_in(k, self.pid, self.instance).unwrap_or(0)
+    pub(super) fn number(&self, s: &Source) -> u32 {
+        number_in(s, self.pid, self.instance).unwrap_or(0)
     }
 
     /// Another number as that namespace sees it; 0 for what it does not see.
-    pub(super) fn see(&self, k: &Kernel, pid: PidId) -> u32 {
-        number_in(k, pid, self.instance).unwrap_or(0)
+    pub(super) fn see(&self, s: &Source, pid: PidId) -> u32 {
+        number_in(s, pid, self.instance).unwrap_or(0)
     }
 
     /// A process's number as that namespace sees it; 0 for what it does not see.
-    pub(super) fn see_process(&self, k: &Kernel, process: Option<ProcessId>) -> u32 {
+    pub(super) fn see_process(&self, s: &Source, process: Option<ProcessId>) -> u32 {
         process
-            .and_then(|p| k.tasks.processes.get(p))
-            .map_or(0, |p| self.see(k, p.pid))
+            .and_then(|p| s.tasks.processes.get(p))
+            .map_or(0, |p| self.see(s, p.pid))
     }
 
     /// The numbers and pids of its process's threads.
-    pub(super) fn threads(&self, k: &Kernel) -> Vec<(u32, PidId)> {
-        let Ok(process) = self.process(k) else {
+    pub(super) fn threads(&self, s: &Source) -> Vec<(u32, PidId)> {
+        let Ok(process) = self.process(s) else {
             return Vec::new();
         };
         process
             .threads
             .iter()
             .filter_map(|t| {
-                let pid = k.tasks.tasks.get(*t)?.pid.key();
-                Some((number_in(k, pid, self.instance)?, pid))
+                let pid = s.tasks.tasks.get(*t)?.pid.key();
+                Some((number_in(s, pid, self.instance)?, pid))
             })
             .collect()
     }
 
     /// Who its files belong to: its effective ids.
-    pub(super) fn owner(&self, k: &Kernel) -> (u32, u32) {
-        self.task(k)
+    pub(super) fn owner(&self, s: &Source) -> (u32, u32) {
+        self.task(s)
             .map_or((0, 0), |task| (task.cred.euid, task.cred.egid))
     }
 
-    /// Whether `who` may look into it: PTRACE_MODE_READ_FSCREDS (ptrace(2)).
+    /// Whether the reader may look into it: PTRACE_MODE_READ_FSCREDS (ptrace(2)).
     ///
     /// # Errors
     /// EACCES; ESRCH when it is gone.
-    pub(super) fn check_access(&self, k: &Kernel, who: TaskId) -> Result<(), Errno> {
-        let caller = k.tasks.tasks.get(who).ok_or(Errno::EACCES)?;
+    pub(super) fn check_access(&self, s: &Source) -> Result<(), Errno> {
+        let caller = s.who.and_then(|who| s.tasks.tasks.get(who));
+        let caller = caller.ok_or(Errno::EACCES)?;
         if caller.process == self.process {
             return Ok(());
         }
-        let target = self.task(k)?;
+        let target = self.task(s)?;
         if may_look(&caller.cred, &target.cred) {
             Ok(())
         } else {
@@ -144,8 +145,8 @@ fn may_look(caller: &Cred, target: &Cred) -> bool {
 }
 
 /// The number of a pid in a namespace, if it has one there.
-pub(super) fn number_in(k: &Kernel, pid: PidId, ns: PidNsId) -> Option<u32> {
-    let numbers = &k.tasks.pids.get(pid)?.numbers;
+pub(super) fn number_in(s: &Source, pid: PidId, ns: PidNsId) -> Option<u32> {
+    let numbers = &s.tasks.pids.get(pid)?.numbers;
     numbers.iter().find(|n| n.0 == ns).map(|n| n.1)
 }
 
@@ -161,13 +162,17 @@ pub(super) fn number(name: &[u8]) -> Option<u32> {
 }
 
 /// The processes that a namespace sees: number and pid, ascending.
-pub(super) fn numbers(k: &Kernel, ns: PidNsId) -> impl Iterator<Item = (u32, PidId)> {
-    let numbers = k.ns.pid.get(ns).map(|ns| &ns.numbers);
+pub(super) fn numbers<'a>(
+    s: &Source<'a>,
+    ns: PidNsId,
+) -> impl Iterator<Item = (u32, PidId)> + use<'a> {
+    let tasks = s.tasks;
+    let numbers = s.ns.pid.get(ns).map(|ns| &ns.numbers);
     numbers
         .into_iter()
         .flatten()
         .map(|(number, pid)| (*number, *pid))
-        .filter(|(_, pid)| k.tasks.pids.get(*pid).is_some_and(|p| p.process.is_some()))
+        .filter(|(_, pid)| tasks.pids.get(*pid).is_some_and(|p| p.process.is_some()))
 }
 
 /// The node of a directory about a pid.
@@ -181,21 +186,21 @@ pub(super) fn node_for(near: ViewNode, dir: Dir, pid: PidId) -> ViewNode {
 }
 
 /// /proc/N: also found, though not listed, by the number of a thread that is not the first.
-pub(super) fn process_node(k: &Kernel, root: ViewNode, number: u32) -> Result<ViewNode, Errno> {
-    let ns = k.ns.pid.get(instance(root)).ok_or(Errno::ENOENT)?;
+pub(super) fn process_node(s: &Source, root: ViewNode, number: u32) -> Result<ViewNode, Errno> {
+    let ns = s.ns.pid.get(instance(root)).ok_or(Errno::ENOENT)?;
     let pid = *ns.numbers.get(&number).ok_or(Errno::ENOENT)?;
     let node = node_for(root, Dir::Process, pid);
-    Subject::of(k, node).map_err(|_| Errno::ENOENT)?;
+    Subject::of(s, node).map_err(|_| Errno::ENOENT)?;
     Ok(node)
 }
 
 /// /proc/N/task/M.
-pub(super) fn thread_node(k: &Kernel, tasks: ViewNode, number: u32) -> Result<ViewNode, Errno> {
-    let subject = Subject::of(k, tasks)?;
-    let ns = k.ns.pid.get(instance(tasks)).ok_or(Errno::ENOENT)?;
+pub(super) fn thread_node(s: &Source, tasks: ViewNode, number: u32) -> Result<ViewNode, Errno> {
+    let subject = Subject::of(s, tasks)?;
+    let ns = s.ns.pid.get(instance(tasks)).ok_or(Errno::ENOENT)?;
     let pid = *ns.numbers.get(&number).ok_or(Errno::ENOENT)?;
     let node = node_for(tasks, Dir::Thread, pid);
-    let thread = Subject::of(k, node).map_err(|_| Errno::ENOENT)?;
+    let thread = Subject::of(s, node).map_err(|_| Errno::ENOENT)?;
     if thread.process != subject.process {
         return Err(Errno::ENOENT);
     }

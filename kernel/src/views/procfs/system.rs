@@ -7,6 +7,7 @@ use crate::error::Stop;
 use crate::fs::ViewNode;
 use crate::machine::{Machine, PAGE};
 use crate::task::RunState;
+use crate::views::Source;
 use crate::views::text::{Text, put};
 use alloc::vec::Vec;
 
@@ -81,7 +82,7 @@ fn uptime(k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
 fn loadavg(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
     let ns = instance(node);
     let running = k.sched.active().max(1);
-    let threads: usize = subject::numbers(k, ns)
+    let threads: usize = subject::numbers(&Source::of(k), ns)
         .filter_map(|(_, pid)| k.tasks.pids.get(pid)?.process)
         .filter_map(|process| Some(k.tasks.processes.get(process)?.threads.len()))
         .sum();
