@@ -8,13 +8,14 @@ pub mod pid;
 pub mod set;
 pub mod uts;
 
-pub use set::{NsKeys, NsSet, for_child, hold_set, release_set};
+pub use set::{NsKeys, NsSet, for_child, hold_set, keys_of, release_set};
 
 use crate::Kernel;
 use crate::arena::{Arena, Held};
 use crate::cgroup::GroupId;
-use crate::error::{Errno, NoMem, Stop};
-use crate::fs::MountId;
+use crate::error::{Errno, Stop};
+use crate::fs::mount::MountFlags;
+use crate::fs::{MountId, Store, superblock};
 use crate::key;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -68,6 +69,9 @@ pub struct MountNs {
     pub root: Held<MountId>,
     /// Inode number in /proc/PID/ns.
     pub inum: u32,
+    /// Which mount of the namespace it was copied from became which here, until the process it
+    /// was copied for has moved ([`mount::move_context`]).
+    pub(crate) copied: crate::fs::mount::Map,
 }
 
 /// All namespaces.
@@ -81,6 +85,8 @@ pub struct Namespaces {
     pub mount: Arena<MountNsId, MountNs>,
     /// Those the system started with; they stay for ever.
     pub initial: Option<NsSet>,
+    /// Where the files are that namespaces are (nsfs), mounted nowhere.
+    pub nsfs: Option<Held<MountId>>,
     /// Namespaces made since boot, for their inode numbers.
     made: u32,
 }
@@ -155,10 +161,10 @@ const MISSING: u32 = linux::CLONE_NEWCGROUP
 /// Makes the initial namespaces around the first mount, and gives the set of the first process.
 ///
 /// # Errors
-/// [`NoMem`] when the root group has no room; nothing is left then but `root` stays with the
-/// caller's file system.
-pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, NoMem> {
+/// No memory: the system cannot start.
+pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, Stop> {
     let group = k.groups.root();
+    k.ns.nsfs = Some(mount_nsfs(k, group)?);
     let pid_charge = k.groups.charge(group, Arena::<PidNsId, PidNs>::COST)?;
     let uts_charge = k.groups.charge(group, Arena::<UtsNsId, UtsNs>::COST)?;
     let mount_charge = k.groups.charge(group, Arena::<MountNsId, MountNs>::COST)?;
@@ -174,6 +180,7 @@ pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, NoMem> {
     let mount_ns = MountNs {
         root,
         inum: initial_inum::MOUNT,
+        copied: crate::fs::mount::Map::new(),
     };
     let set = NsSet {
         pid_for_children: k.ns.pid.insert(pid_ns, pid_charge),
@@ -182,6 +189,14 @@ pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, NoMem> {
     };
     k.ns.initial = Some(set.share(&mut k.ns));
     Ok(set)
+}
+
+/// An instance of nsfs, for links to lead to.
+fn mount_nsfs(k: &mut Kernel, group: GroupId) -> Result<Held<MountId>, Stop> {
+    let actor = mount::kernel(group);
+    let mut st = Store::of(k);
+    let instance = superblock::view(&mut st, &actor, crate::views::nsfs::ROOT)?;
+    crate::fs::mount::whole(&mut st, &actor, instance, MountFlags::empty(), b"nsfs")
 }
 
 /// Refuses flags for namespaces of which there is only the initial one.

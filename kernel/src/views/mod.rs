@@ -9,7 +9,7 @@ mod text;
 
 use crate::error::{Errno, Stop};
 use crate::fs::walk::{Link, Views};
-use crate::fs::{Fs, View, ViewNode};
+use crate::fs::{Fs, Store, View, ViewNode};
 use crate::machine::Machine;
 use crate::ns::Namespaces;
 use crate::task::{TaskId, Tasks};
@@ -97,6 +97,20 @@ impl<'a> Source<'a> {
     }
 }
 
+/// What views see, and the files to change: for operations on mounts, which need both.
+pub fn split(k: &mut Kernel) -> (Source<'_>, Store<'_>) {
+    let who = k.sched.current;
+    let source = Source::without_files(&k.tasks, &k.ns, who);
+    let store = Store {
+        fs: &mut k.fs,
+        frames: &mut k.frames,
+        groups: &mut k.groups,
+        work: &mut k.work,
+        waits: &mut k.waits,
+    };
+    (source, store)
+}
+
 impl Views for Source<'_> {
     fn lookup(&self, dir: ViewNode, name: &[u8]) -> Result<ViewNode, Errno> {
         match dir.view {
@@ -123,6 +137,20 @@ impl Views for Source<'_> {
         match node.view {
             View::Proc => procfs::links::follow(self, node),
             View::Ns => Err(Errno::EINVAL),
+        }
+    }
+
+    fn name(&self, node: ViewNode) -> Option<Vec<u8>> {
+        match node.view {
+            View::Proc => procfs::name(self, node),
+            View::Ns => None,
+        }
+    }
+
+    fn ino(&self, node: ViewNode) -> u64 {
+        match node.view {
+            View::Proc => procfs::inode_number(node),
+            View::Ns => nsfs::inum(self, node).map_or(0, u64::from),
         }
     }
 }
@@ -167,12 +195,12 @@ pub fn write(k: &mut Kernel, cx: &mut Cx, node: ViewNode, bytes: &[u8]) -> Resul
 pub fn stat(k: &Kernel, node: ViewNode) -> Result<Status, Errno> {
     let s = Source::of(k);
     let (mode, uid, gid) = s.mode(node)?;
-    let (ino, nlink) = match node.view {
-        View::Proc => (procfs::inode_number(node), procfs::links_of(&s, node)),
-        View::Ns => (u64::from(nsfs::inum(&s, node)?), 1),
+    let nlink = match node.view {
+        View::Proc => procfs::links_of(&s, node),
+        View::Ns => 1,
     };
     Ok(Status {
-        ino,
+        ino: s.ino(node),
         mode,
         nlink,
         uid,

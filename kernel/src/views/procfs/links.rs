@@ -3,11 +3,13 @@
 use super::subject::{self, Subject};
 use super::{Found, Line, found, instance, link};
 use crate::error::Errno;
-use crate::fs::ViewNode;
+use crate::fs::open::FileKind;
 use crate::fs::walk::Link;
-use crate::task::FilesId;
+use crate::fs::{FileId, Location, Node, Pos, View, ViewNode, path_of};
+use crate::task::{FilesId, FsContext};
 use crate::views::Source;
 use crate::views::nsfs;
+use crate::views::text::{Text, put};
 use alloc::vec::Vec;
 
 /// Where a link leads.
@@ -63,35 +65,90 @@ fn way(node: ViewNode) -> Result<Way, Errno> {
 
 /// Where a walk goes on from a link.
 pub(in crate::views) fn follow(s: &Source, node: ViewNode) -> Result<Link, Errno> {
-    let target = match way(node)? {
-        Way::Target(target) => target,
-        Way::Descriptor => return Err(Errno::ENOENT),
-    };
-    if let Some(text) = plain(s, node, target)? {
-        return Ok(Link::Text(text));
+    if let Way::Target(target) = way(node)? {
+        if let Some(text) = plain(s, node, target)? {
+            return Ok(Link::Text(text));
+        }
     }
-    let subject = Subject::of(s, node).map_err(|_| Errno::ENOENT)?;
-    subject.check_access(s)?;
-    Err(Errno::ENOENT)
+    match magic(s, node)? {
+        Place::At(location) => Ok(Link::Jump(location.pos)),
+        Place::Namespace(node) => Ok(Link::Jump(Pos {
+            mount: s.ns.nsfs.as_ref().ok_or(Errno::ENOENT)?.key(),
+            node: Node::View(node),
+        })),
+        Place::Pipe(_) => Err(Errno::ENXIO),
+    }
 }
 
 /// The text of a link.
 pub(in crate::views) fn text(s: &Source, node: ViewNode) -> Result<Vec<u8>, Errno> {
-    let target = match way(node)? {
-        Way::Target(target) => target,
-        Way::Descriptor => return Err(Errno::ENOENT),
-    };
-    if let Some(text) = plain(s, node, target)? {
-        return Ok(text);
+    if let Way::Target(target) = way(node)? {
+        if let Some(text) = plain(s, node, target)? {
+            return Ok(text);
+        }
     }
+    match magic(s, node)? {
+        Place::At(location) => path_text(s, &location),
+        Place::Namespace(node) => nsfs::text(s, node),
+        Place::Pipe(ino) => Ok(alloc::format!("pipe:[{ino}]").into_bytes()),
+    }
+}
+
+/// What a magic link leads to.
+enum Place {
+    At(Location),
+    Namespace(ViewNode),
+    /// A pipe without a name, by its inode number.
+    Pipe(u64),
+}
+
+/// What a magic link leads to, for a reader who may look into the process.
+fn magic(s: &Source, node: ViewNode) -> Result<Place, Errno> {
     let subject = Subject::of(s, node).map_err(|_| Errno::ENOENT)?;
     subject.check_access(s)?;
-    match target {
-        Target::Namespace(_) | Target::PidForChildren => {
-            nsfs::text(s, namespace(s, &subject, target)?)
+    let plain = |pos| Place::At(Location { pos, name: None });
+    match way(node)? {
+        Way::Descriptor => open_file(s, descriptor(s, node, node.part)?.file.key()),
+        Way::Target(Target::Exe) => {
+            let exe = subject.process(s)?.exe.as_ref();
+            Ok(plain(exe.ok_or(Errno::ENOENT)?.pos()))
         }
-        _ => Err(Errno::ENOENT),
+        Way::Target(Target::Cwd) => Ok(plain(context(s, &subject)?.cwd.pos())),
+        Way::Target(Target::Root) => Ok(plain(context(s, &subject)?.root.pos())),
+        Way::Target(target) => namespace(s, &subject, target).map(Place::Namespace),
     }
+}
+
+fn open_file(s: &Source, id: FileId) -> Result<Place, Errno> {
+    let fs = s.fs.ok_or(Errno::ENOENT)?;
+    let file = fs.files.get(id).ok_or(Errno::ENOENT)?;
+    match (file.location(), &file.kind) {
+        (Some(location), _) => match location.pos.node {
+            Node::View(node) if node.view == View::Ns => Ok(Place::Namespace(node)),
+            _ => Ok(Place::At(location)),
+        },
+        (None, FileKind::Pipe(pipe)) => {
+            let pipe = fs.pipes.get(pipe.key()).ok_or(Errno::ENOENT)?;
+            Ok(Place::Pipe(pipe.ino))
+        }
+        (None, _) => Err(Errno::ENOENT),
+    }
+}
+
+/// Root and working directory of a process.
+fn context<'a>(s: &Source<'a>, subject: &Subject) -> Result<&'a FsContext, Errno> {
+    let (_, task) = subject.living(s).map_err(|_| Errno::ENOENT)?;
+    let context = task.fs.as_ref().ok_or(Errno::ENOENT)?.key();
+    s.tasks.contexts.get(context).ok_or(Errno::ENOENT)
+}
+
+/// A place's path from the reader's root.
+fn path_text(s: &Source, location: &Location) -> Result<Vec<u8>, Errno> {
+    let reader = s.who.and_then(|who| s.tasks.tasks.get(who));
+    let context = reader.and_then(|t| t.fs.as_ref()).ok_or(Errno::ENOENT)?;
+    let context = s.tasks.contexts.get(context.key()).ok_or(Errno::ENOENT)?;
+    let fs = s.fs.ok_or(Errno::ENOENT)?;
+    Ok(path_of(fs, s, location, context.root.pos()).text())
 }
 
 /// The text of a link that is no magic one.
@@ -183,7 +240,22 @@ pub(super) fn descriptor_mode(s: &Source, node: ViewNode) -> Result<u32, Errno> 
     Ok(mode)
 }
 
-/// /proc/PID/fdinfo/N.
-pub(super) fn descriptor_info(_s: &Source, _node: ViewNode) -> Result<Vec<u8>, Errno> {
-    Err(Errno::EIO)
+/// /proc/PID/fdinfo/N: position, flags and mount of a descriptor.
+pub(super) fn descriptor_info(s: &Source, node: ViewNode) -> Result<Vec<u8>, Errno> {
+    Subject::of(s, node)?.check_access(s)?;
+    let descriptor = descriptor(s, node, node.part)?;
+    let fs = s.fs.ok_or(Errno::ENOENT)?;
+    let file = fs.files.get(descriptor.file.key()).ok_or(Errno::ENOENT)?;
+    let mut flags = file.flags;
+    if descriptor.cloexec {
+        flags |= linux_raw_sys::general::O_CLOEXEC;
+    }
+    let mount = file
+        .at
+        .as_ref()
+        .and_then(|at| fs.mounts.get(at.pos().mount));
+    let mut text = Text::default();
+    put!(text, "pos:\t{}\nflags:\t0{flags:o}\n", file.offset);
+    put!(text, "mnt_id:\t{}\n", mount.map_or(0, |m| m.id));
+    text.done()
 }

@@ -83,6 +83,15 @@ impl Dir {
         }
     }
 
+    /// Its name, where it has the same everywhere.
+    fn name(self) -> Option<&'static str> {
+        let lines = Dir::ALL.iter().flat_map(|above| above.lines());
+        lines
+            .filter(|line| matches!(line.what, What::Dir(dir) if dir == self))
+            .map(|line| line.name)
+            .next()
+    }
+
     /// Whether the node is about a process.
     fn of_process(self) -> bool {
         matches!(
@@ -258,8 +267,15 @@ pub(super) fn lookup(s: &Source, node: ViewNode, name: &[u8]) -> Result<ViewNode
 }
 
 pub(super) fn parent(s: &Source, node: ViewNode) -> Option<ViewNode> {
-    let Ok(Found::Dir(dir)) = found(node) else {
-        return None;
+    let dir = match found(node).ok()? {
+        Found::Dir(dir) => dir,
+        Found::Line(dir, _) | Found::Numbered(dir) => {
+            return Some(ViewNode {
+                kind: kind(dir, 0),
+                part: 0,
+                ..node
+            });
+        }
     };
     let above = match dir {
         Dir::Root => return None,
@@ -288,6 +304,20 @@ pub(super) fn parent(s: &Source, node: ViewNode) -> Option<ViewNode> {
         kind: kind(above, 0),
         ..node
     })
+}
+
+/// The name of a node in the directory above it; `None` for the root.
+pub(super) fn name(s: &Source, node: ViewNode) -> Option<Vec<u8>> {
+    match found(node).ok()? {
+        Found::Dir(Dir::Root) => None,
+        Found::Dir(Dir::Process | Dir::Thread) => {
+            let number = Subject::of(s, node).ok()?.number(s);
+            Some(alloc::format!("{number}").into_bytes())
+        }
+        Found::Dir(dir) => dir.name().map(|name| name.as_bytes().to_vec()),
+        Found::Line(_, line) => Some(line.name.as_bytes().to_vec()),
+        Found::Numbered(_) => Some(alloc::format!("{}", node.part).into_bytes()),
+    }
 }
 
 pub(super) fn mode(s: &Source, node: ViewNode) -> Result<(u32, u32, u32), Errno> {
