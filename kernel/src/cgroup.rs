@@ -231,6 +231,18 @@ impl Groups {
         self.arena.get(group).map(|g| g.peak).unwrap_or_default()
     }
 
+    /// Whether a group is `ancestor` or below it.
+    pub fn within(&self, group: GroupId, ancestor: GroupId) -> bool {
+        let mut next = Some(group);
+        while let Some(id) = next {
+            if id == ancestor {
+                return true;
+            }
+            next = self.arena.get(id).and_then(|g| g.parent);
+        }
+        false
+    }
+
     /// How many groups there are.
     pub fn len(&self) -> usize {
         self.arena.len()

@@ -1,27 +1,129 @@
 //! Memory: frames and who pays for them, address spaces, faults, copies to and from programs.
+//!
+//! Reading order: [`frames`] (physical memory), [`area`] (what is where), [`fault`] (how pages
+//! come), [`range`] (how they go), [`fork`], [`teardown`], [`user`] (the kernel's copies),
+//! [`elf`], [`stack`] and [`exec`] (programs).
 
+pub mod area;
 pub mod exec;
+pub mod fault;
+pub mod fork;
 pub mod frames;
+pub mod oom;
+pub mod page;
+pub mod range;
+pub mod teardown;
 pub mod user;
 
 use crate::arena::{Arena, Held};
-use crate::error::Stop;
-use crate::machine::{Access, Machine};
+use crate::cgroup::{Charge, GroupId};
+use crate::error::{Errno, NoMem, Stop};
+use crate::fs::InodeId;
+use crate::machine::{Frame, Machine, Space};
 use crate::{Kernel, key};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use area::{Area, Areas, MAX_AREAS, ObjectId, Source};
+use frames::Origin;
+
+pub use fault::fault;
+pub use fork::duplicate;
+pub use oom::oom_kill;
+pub use range::unmap_file_range;
+pub use teardown::{Teardown, release, teardown_step};
 
 key! {
     /// An address space with its areas.
     MmId
 }
 
-/// All address spaces.
-pub type Spaces = Arena<MmId, Mm>;
+/// All address spaces, and what they share.
+#[derive(Default)]
+pub struct Spaces {
+    spaces: Arena<MmId, Mm>,
+    objects: Arena<ObjectId, Object>,
+    /// Which address spaces map a file, for truncation.
+    mappings: BTreeMap<InodeId, BTreeSet<MmId>>,
+}
+
+impl Spaces {
+    /// An address space.
+    pub fn get(&self, id: MmId) -> Option<&Mm> {
+        self.spaces.get(id)
+    }
+    /// An address space, to change.
+    pub fn get_mut(&mut self, id: MmId) -> Option<&mut Mm> {
+        self.spaces.get_mut(id)
+    }
+    /// One more reference; `None` if it is gone.
+    pub fn hold(&mut self, id: MmId) -> Option<Held<MmId>> {
+        self.spaces.hold(id)
+    }
+    /// One more reference beside the one in hand (CLONE_VM).
+    pub fn share(&mut self, held: &Held<MmId>) -> Held<MmId> {
+        self.spaces.share(held)
+    }
+    /// How many references there are.
+    pub fn refs(&self, id: MmId) -> u32 {
+        self.spaces.refs(id)
+    }
+    /// How many address spaces there are.
+    pub fn len(&self) -> usize {
+        self.spaces.len()
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.spaces.is_empty()
+    }
+    /// How many objects of shared memory there are.
+    pub fn objects(&self) -> usize {
+        self.objects.len()
+    }
+}
+
+/// Memory that is shared without a file; its pages come zeroed at the first touch.
+struct Object {
+    /// Its size in pages: touching a page behind is an error, as behind the end of a file.
+    size: u64,
+    pages: BTreeMap<u64, Frame>,
+}
+
+/// What keeps a source of pages alive while areas use it.
+enum HeldSource {
+    File(Held<InodeId>),
+    Object(Held<ObjectId>),
+}
 
 /// An address space: what is where, and how the pages come.
 pub struct Mm {
     /// The page tables.
-    pub space: crate::machine::Space,
+    pub space: Space,
+    /// What may be found where.
+    pub areas: Areas,
+    /// Mapped pages.
+    pub resident: u64,
+    /// The heap (brk(2)): its start and its end.
+    pub heap: (u64, u64),
+    /// Below this address places are chosen.
+    pub base: u64,
+    /// Bytes that the stack may grow to (RLIMIT_STACK when the program was loaded).
+    pub stack_max: u64,
+    /// Where the program's arguments are: start, end (/proc/PID/cmdline).
+    pub args: (u64, u64),
+    /// Where its environment is: start, end (/proc/PID/environ).
+    pub env: (u64, u64),
+    /// Who pays.
+    pub group: Held<GroupId>,
+    sources: BTreeMap<Source, HeldSource>,
+    /// What the areas cost, in steps of [`AREAS_A_CHARGE`].
+    area_charges: Vec<Charge>,
 }
+
+/// Areas that one charge pays for.
+const AREAS_A_CHARGE: usize = 64;
+
+/// Bytes that the bookkeeping of one area takes.
+const AREA_COST: usize = 128;
 
 /// Why an access of a program cannot be satisfied.
 #[derive(Debug)]
@@ -33,52 +135,151 @@ pub enum Fault {
     /// Behind the end of the mapped file (SIGBUS, BUS_ADRERR).
     BehindEnd,
     /// No memory for the page.
-    NoMem(crate::error::NoMem),
+    NoMem(NoMem),
 }
 
-/// Makes the page at `addr` present for `access` in this address space: demand zero, page cache,
-/// copy on write, stack growth. The same for traps and for the kernel's copies.
+impl From<NoMem> for Fault {
+    fn from(no_mem: NoMem) -> Fault {
+        Fault::NoMem(no_mem)
+    }
+}
+
+/// An empty address space, charged to `group`.
 ///
 /// # Errors
-/// See [`Fault`].
-pub fn fault(
-    _k: &mut Kernel,
-    _m: &mut dyn Machine,
-    _mm: MmId,
-    _addr: u64,
-    _access: Access,
-) -> Result<(), Fault> {
-    Err(Fault::NotMapped)
+/// [`NoMem`].
+pub fn create(k: &mut Kernel, m: &mut dyn Machine, group: GroupId) -> Result<Held<MmId>, NoMem> {
+    let charge = k.groups.charge(group, Arena::<MmId, Mm>::COST)?;
+    let root = match k.frames.alloc(&mut k.groups, group, Origin::Table) {
+        Ok(root) => root,
+        Err(no_mem) => {
+            k.groups.give_back(charge);
+            return Err(no_mem);
+        }
+    };
+    let mm = Mm {
+        space: m.new_space(root),
+        areas: Areas::default(),
+        resident: 0,
+        heap: (0, 0),
+        base: crate::machine::USER_END,
+        stack_max: 0,
+        args: (0, 0),
+        env: (0, 0),
+        group: k.groups.hold(group),
+        sources: BTreeMap::new(),
+        area_charges: Vec::new(),
+    };
+    Ok(k.spaces.spaces.insert(mm, charge))
 }
 
-/// A copy of an address space, pages shared until one side writes (fork(2)), charged to `group`.
+/// Makes sure that a few more areas can be made: call it before anything that maps or splits.
 ///
 /// # Errors
-/// [`Stop::NoMem`].
-pub fn duplicate(
-    _k: &mut Kernel,
-    _m: &mut dyn Machine,
-    _mm: MmId,
-    _group: crate::cgroup::GroupId,
-) -> Result<Held<MmId>, Stop> {
-    Err(crate::error::Errno::ENOSYS.into())
+/// ENOMEM beyond [`MAX_AREAS`]; [`Stop::NoMem`].
+pub fn room_for_areas(k: &mut Kernel, id: MmId) -> Result<(), Stop> {
+    let Kernel { groups, spaces, .. } = k;
+    let mm = spaces.get_mut(id).ok_or(Errno::ENOMEM)?;
+    let wanted = mm.areas.len() + 3;
+    if wanted > MAX_AREAS {
+        return Err(Errno::ENOMEM.into());
+    }
+    while mm.area_charges.len() * AREAS_A_CHARGE < wanted {
+        let bytes = (AREAS_A_CHARGE * AREA_COST) as u32;
+        mm.area_charges.push(groups.charge(mm.group.key(), bytes)?);
+    }
+    Ok(())
 }
 
-/// Gives a reference to an address space back; the last one queues its teardown as a job.
-pub fn release(_k: &mut Kernel, _mm: Held<MmId>) {}
-
-/// An address space that nobody uses any more, on its way out.
-pub struct Teardown {
-    _space: crate::machine::Space,
+/// Puts an area into an address space; nothing may be there, and [`room_for_areas`] was asked.
+///
+/// # Errors
+/// ENOENT when the area's source is gone.
+pub fn insert(k: &mut Kernel, id: MmId, area: Area) -> Result<(), Errno> {
+    if let Some(source) = area.source() {
+        keep_source(k, id, source)?;
+    }
+    if let Some(mm) = k.spaces.get_mut(id) {
+        mm.areas.insert(area);
+    }
+    Ok(())
 }
 
-/// Does a bounded part of a teardown; `None` when it is done.
-pub fn teardown_step(_k: &mut Kernel, _m: &mut dyn Machine, _job: Teardown) -> Option<Teardown> {
+fn keep_source(k: &mut Kernel, id: MmId, source: Source) -> Result<(), Errno> {
+    let mm = k.spaces.get(id).ok_or(Errno::ENOENT)?;
+    if mm.sources.contains_key(&source) {
+        return Ok(());
+    }
+    let held = match source {
+        Source::File(inode) => {
+            let held = hold_inode(k, inode).ok_or(Errno::ENOENT)?;
+            k.spaces.mappings.entry(inode).or_default().insert(id);
+            HeldSource::File(held)
+        }
+        Source::Object(object) => {
+            HeldSource::Object(k.spaces.objects.hold(object).ok_or(Errno::ENOENT)?)
+        }
+    };
+    if let Some(mm) = k.spaces.get_mut(id) {
+        mm.sources.insert(source, held);
+    }
+    Ok(())
+}
+
+/// Gives a source back when no area uses it any more.
+fn drop_unused(k: &mut Kernel, id: MmId, source: Source) {
+    let Some(mm) = k.spaces.get_mut(id) else {
+        return;
+    };
+    if mm.areas.uses(source) {
+        return;
+    }
+    if let Some(held) = mm.sources.remove(&source) {
+        release_source(k, id, held);
+    }
+}
+
+fn release_source(k: &mut Kernel, id: MmId, held: HeldSource) {
+    match held {
+        HeldSource::File(held) => {
+            if let Some(mms) = k.spaces.mappings.get_mut(&held.key()) {
+                mms.remove(&id);
+                if mms.is_empty() {
+                    k.spaces.mappings.remove(&held.key());
+                }
+            }
+            release_inode(k, held);
+        }
+        HeldSource::Object(held) => release_object(k, held),
+    }
+}
+
+/// Makes shared memory of `pages` pages without a file.
+///
+/// # Errors
+/// [`NoMem`].
+pub fn create_object(k: &mut Kernel, group: GroupId, pages: u64) -> Result<Held<ObjectId>, NoMem> {
+    let charge = k.groups.charge(group, Arena::<ObjectId, Object>::COST)?;
+    let object = Object {
+        size: pages,
+        pages: BTreeMap::new(),
+    };
+    Ok(k.spaces.objects.insert(object, charge))
+}
+
+/// Gives a reference to shared memory back; the last one queues its frames to be freed.
+pub fn release_object(k: &mut Kernel, held: Held<ObjectId>) {
+    if let Some((object, charge)) = k.spaces.objects.release(held) {
+        k.groups.give_back(charge);
+        teardown::queue_frames(k, object.pages);
+    }
+}
+
+/// No file system keeps inodes yet: none can be mapped.
+fn hold_inode(_k: &mut Kernel, _inode: InodeId) -> Option<Held<InodeId>> {
     None
 }
 
-/// Kills for memory: ends the process in `group` that uses the most, at once. Returns false when
-/// there is nobody to kill.
-pub fn oom_kill(_k: &mut Kernel, _m: &mut dyn Machine, _group: crate::cgroup::GroupId) -> bool {
-    false
+fn release_inode(_k: &mut Kernel, held: Held<InodeId>) {
+    core::mem::forget(held);
 }

@@ -1,0 +1,109 @@
+//! The end of address spaces and of shared memory, in slices.
+
+use super::{Mm, MmId, release_source};
+use crate::Kernel;
+use crate::arena::Held;
+use crate::cgroup::{Charge, GroupId};
+use crate::machine::{Frame, Machine, PAGE, Space, USER_END};
+use crate::work::Job;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Pages or tables that one slice frees.
+const SLICE: usize = 64;
+
+/// Something that nobody uses any more, on its way out.
+pub enum Teardown {
+    /// An address space.
+    Space(SpaceTeardown),
+    /// The frames of shared memory.
+    Frames(BTreeMap<u64, Frame>),
+}
+
+/// An address space on its way out.
+pub struct SpaceTeardown {
+    space: Space,
+    /// All pages below are gone.
+    from: u64,
+    group: Held<GroupId>,
+    charges: Vec<Charge>,
+}
+
+/// Gives a reference to an address space back; the last one queues its teardown as a job.
+pub fn release(k: &mut Kernel, mm: Held<MmId>) {
+    let id = mm.key();
+    let Some((mm, charge)) = k.spaces.spaces.release(mm) else {
+        return;
+    };
+    let Mm {
+        space,
+        group,
+        sources,
+        area_charges: mut charges,
+        ..
+    } = mm;
+    charges.push(charge);
+    for held in sources.into_values() {
+        release_source(k, id, held);
+    }
+    k.work.add(Job::Space(Teardown::Space(SpaceTeardown {
+        space,
+        from: 0,
+        group,
+        charges,
+    })));
+}
+
+/// Queues frames to be freed.
+pub(super) fn queue_frames(k: &mut Kernel, frames: BTreeMap<u64, Frame>) {
+    if !frames.is_empty() {
+        k.work.add(Job::Space(Teardown::Frames(frames)));
+    }
+}
+
+/// Does a bounded part of a teardown; `None` when it is done.
+pub fn teardown_step(k: &mut Kernel, m: &mut dyn Machine, job: Teardown) -> Option<Teardown> {
+    match job {
+        Teardown::Space(job) => space_step(k, m, job).map(Teardown::Space),
+        Teardown::Frames(mut frames) => {
+            for _ in 0..SLICE {
+                let (_, frame) = frames.pop_first()?;
+                k.frames.release(&mut k.groups, frame);
+            }
+            Some(Teardown::Frames(frames))
+        }
+    }
+}
+
+fn space_step(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    mut job: SpaceTeardown,
+) -> Option<SpaceTeardown> {
+    for _ in 0..SLICE {
+        let Some((page, _)) = m.next_mapped(job.space, job.from, USER_END) else {
+            return tables_step(k, m, job);
+        };
+        if let Some(mapped) = m.unmap(job.space, page) {
+            k.frames.release(&mut k.groups, mapped.frame);
+        }
+        job.from = page.saturating_add(PAGE);
+    }
+    Some(job)
+}
+
+fn tables_step(k: &mut Kernel, m: &mut dyn Machine, job: SpaceTeardown) -> Option<SpaceTeardown> {
+    let Kernel { frames, groups, .. } = k;
+    let more = m.trim_tables(job.space, 0, USER_END, SLICE, &mut |table| {
+        frames.release(groups, table);
+    });
+    if more {
+        return Some(job);
+    }
+    frames.release(groups, job.space.0);
+    for charge in job.charges {
+        groups.give_back(charge);
+    }
+    groups.release(job.group);
+    None
+}
