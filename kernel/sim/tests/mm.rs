@@ -294,10 +294,7 @@ fn long_ranges_go_in_parts() {
     let end = BASE + 2000 * PAGE;
     let next = range::unmap(&mut b.k, &mut b.m, mm.key(), BASE, end).unwrap();
     assert!(next > BASE && next < end);
-    assert!(matches!(
-        b.read(&mm, next - PAGE, 1),
-        Err(Fault::NotMapped)
-    ));
+    assert!(matches!(b.read(&mm, next - PAGE, 1), Err(Fault::NotMapped)));
     assert_eq!(b.read(&mm, next, 1).unwrap(), [1]);
     range::unmap_all(&mut b.k, &mut b.m, mm.key(), next, end - PAGE);
     assert_eq!(b.k.spaces.get(mm.key()).unwrap().resident, 1);

@@ -212,7 +212,7 @@ fn keep_source(k: &mut Kernel, id: MmId, source: Source) -> Result<(), Errno> {
     }
     let held = match source {
         Source::File(inode) => {
-            let held = hold_inode(k, inode).ok_or(Errno::ENOENT)?;
+            let held = k.fs.inodes.hold(inode).ok_or(Errno::ENOENT)?;
             k.spaces.mappings.entry(inode).or_default().insert(id);
             HeldSource::File(held)
         }
@@ -248,7 +248,7 @@ fn release_source(k: &mut Kernel, id: MmId, held: HeldSource) {
                     k.spaces.mappings.remove(&held.key());
                 }
             }
-            release_inode(k, held);
+            crate::fs::Store::of(k).release_inode(held);
         }
         HeldSource::Object(held) => release_object(k, held),
     }
@@ -273,13 +273,4 @@ pub fn release_object(k: &mut Kernel, held: Held<ObjectId>) {
         k.groups.give_back(charge);
         teardown::queue_frames(k, object.pages);
     }
-}
-
-/// No file system keeps inodes yet: none can be mapped.
-fn hold_inode(_k: &mut Kernel, _inode: InodeId) -> Option<Held<InodeId>> {
-    None
-}
-
-fn release_inode(_k: &mut Kernel, held: Held<InodeId>) {
-    core::mem::forget(held);
 }
