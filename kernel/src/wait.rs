@@ -25,8 +25,10 @@ pub enum WaitKey {
     Container(crate::container::ContainerId),
     /// A process has ended (waiters that are not its parent).
     Exit(crate::task::ProcessId),
-    /// A futex word: frame number and offset in it.
-    Futex(u32, u32),
+    /// A futex word in private memory: the address space and the address in it.
+    PrivateFutex(crate::mm::MmId, u64),
+    /// A futex word in shared memory: frame number and offset in it.
+    SharedFutex(u32, u32),
     /// Nothing but a signal or the deadline.
     Signal(TaskId),
 }
@@ -42,6 +44,8 @@ pub enum Restart {
     NoIntr,
     /// ERESTART_RESTARTBLOCK: goes on with its remaining time when no handler ran, else EINTR.
     Block,
+    /// Not interruptible: only a signal that ends the process wakes it (TASK_KILLABLE).
+    Killable,
 }
 
 /// What a waiting call remembers between two runs of its handler.
@@ -146,6 +150,13 @@ impl Waits {
         let from = (key, 0, crate::arena::Key::new(0, 0));
         let first = self.by_key.range(from..).next()?;
         (first.0 == key).then_some(first.2)
+    }
+
+    /// Who waits for `key`, first come first.
+    pub fn waiters(&self, key: WaitKey) -> Vec<TaskId> {
+        let from = (key, 0, crate::arena::Key::new(0, 0));
+        let here = self.by_key.range(from..).take_while(|node| node.0 == key);
+        here.map(|node| node.2).collect()
     }
 
     /// Wakes one task if it is parked.

@@ -1,16 +1,20 @@
 //! Tasks (threads), processes, and what they share.
 
+pub mod cred;
 pub mod signal;
 
+pub use cred::{Caps, Cred};
+pub use signal::{Handlers, SigInfo, Signals};
+
 use crate::arena::{Arena, Held};
-use crate::cgroup::GroupId;
+use crate::cgroup::{Charge, GroupId};
 use crate::fs::FileId;
 use crate::key;
 use crate::machine::{FpuArea, UserRegs};
 use crate::mm::MmId;
 use crate::wait::{Restart, Resume};
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 key! {
@@ -31,6 +35,8 @@ key! {
 
 /// A thread.
 pub struct Task {
+    /// The reference that its own life is; taken when it goes.
+    pub token: Option<Held<TaskId>>,
     /// Its process.
     pub process: ProcessId,
     /// Its number (tid); the first thread's is the process's.
@@ -61,14 +67,50 @@ pub struct Task {
     pub mask: u64,
     /// Signals for this thread alone.
     pub pending: Signals,
-    /// Alternate signal stack (sigaltstack(2)): base, size; size 0 for none.
-    pub altstack: (u64, u64),
+    /// Signals that sigtimedwait(2) waits for, blocked or not.
+    pub sigwait: u64,
+    /// Alternate signal stack.
+    pub altstack: AltStack,
+    /// What the last fault was, for signal frames.
+    pub fault: FaultInfo,
     /// Name in /proc, NUL-padded.
     pub comm: [u8; 16],
     /// Cleared and woken at exit (set_tid_address(2)); 0 for none.
     pub clear_child_tid: u64,
+    /// The head of its list of robust futexes (set_robust_list(2)); 0 for none.
+    pub robust_list: u64,
+    /// The parent that waits until this vfork child lets go of the shared memory.
+    pub vfork: Option<TaskId>,
+    /// Sent to it when its parent ends (prctl(2), PR_SET_PDEATHSIG); 0 for none.
+    pub parent_death_signal: u32,
+    /// -20 to 19 (nice(2)): how long its time slice is.
+    pub nice: i8,
+    /// Pays for supplementary groups.
+    pub groups_charge: Option<Charge>,
     /// Nanoseconds in user mode and in the kernel.
     pub times: (u64, u64),
+}
+
+/// The alternate signal stack of a task (sigaltstack(2)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AltStack {
+    /// Its lowest address.
+    pub base: u64,
+    /// Its size in bytes; 0 for none.
+    pub size: u64,
+    /// Forgotten when a handler starts on it (SS_AUTODISARM).
+    pub autodisarm: bool,
+}
+
+/// What the processor said about a fault (sigcontext's trapno, err and cr2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FaultInfo {
+    /// The vector.
+    pub vector: u8,
+    /// The error code.
+    pub error: u64,
+    /// The address, for page faults.
+    pub addr: u64,
 }
 
 /// What a task does.
@@ -99,59 +141,6 @@ pub struct ParkedCall {
     pub restart: Restart,
 }
 
-/// Credentials (credentials(7)); ids are those of the initial user namespace.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-#[allow(missing_docs)]
-pub struct Cred {
-    pub uid: u32,
-    pub euid: u32,
-    pub suid: u32,
-    pub fsuid: u32,
-    pub gid: u32,
-    pub egid: u32,
-    pub sgid: u32,
-    pub fsgid: u32,
-    pub groups: Vec<u32>,
-    /// Capability sets (capabilities(7)).
-    pub caps: Caps,
-    pub no_new_privs: bool,
-}
-
-/// The five capability sets, a bit for each capability.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[allow(missing_docs)]
-pub struct Caps {
-    pub effective: u64,
-    pub permitted: u64,
-    pub inheritable: u64,
-    pub bounding: u64,
-    pub ambient: u64,
-}
-
-/// Signals that wait to be delivered. (Queued real-time signals come with their own table.)
-#[derive(Clone, Debug, Default)]
-pub struct Signals {
-    /// A bit for each: bit 0 is signal 1.
-    pub set: u64,
-    /// What is known of each pending signal: (signal, code, sender's pid, sender's uid, status
-    /// or address).
-    pub info: Vec<SigInfo>,
-}
-
-/// Where a signal comes from (sigaction(2), siginfo_t).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct SigInfo {
-    pub signal: u32,
-    pub code: i32,
-    pub pid: u32,
-    pub uid: u32,
-    /// si_status for SIGCHLD, si_value for queued signals.
-    pub value: u64,
-    /// si_addr for faults.
-    pub addr: u64,
-}
-
 /// How a process ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
@@ -171,11 +160,22 @@ impl Ended {
     }
 }
 
+/// A change of state that wait(2) tells besides the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Report {
+    /// Stopped by this signal.
+    Stopped(u8),
+    /// Continued.
+    Continued,
+}
+
 /// A process.
 pub struct Process {
+    /// The reference that its own life is; taken when it is reaped.
+    pub token: Option<Held<ProcessId>>,
     /// Its number.
     pub pid: PidId,
-    /// Its threads; the first is the leader. Empty when all have ended.
+    /// Its threads; the first is the leader, which stays here, dead, until the process is reaped.
     pub threads: Vec<TaskId>,
     /// Who waits for it; `None` for processes the kernel itself reaps (init, a container's init,
     /// hooks).
@@ -190,8 +190,24 @@ pub struct Process {
     pub exit_signal: u32,
     /// Signals for whoever of its threads takes them.
     pub pending: Signals,
-    /// How it ended, once it has.
+    /// How it ends, from the moment its last thread has gone.
+    pub ending: Option<Ended>,
+    /// How it ended, once it has (and, for an init, all of its namespace has).
     pub ended: Option<Ended>,
+    /// The signal that stops all of its threads.
+    pub stop: Option<u8>,
+    /// All of its threads have stopped.
+    pub stopped: bool,
+    /// What wait(2) has yet to tell.
+    pub report: Option<Report>,
+    /// An init that no signal with default action ends from inside (pid_namespaces(7)).
+    pub unkillable: bool,
+    /// Adopts orphans below it (PR_SET_CHILD_SUBREAPER).
+    pub subreaper: bool,
+    /// PR_SET_DUMPABLE: 0, 1 or 2.
+    pub dumpable: u8,
+    /// ITIMER_REAL: when it goes off next, and every how many nanoseconds then; 0 for never.
+    pub itimer: Option<(u64, u64)>,
     /// Resource limits (getrlimit(2)): soft, hard.
     pub limits: [(u64, u64); 16],
     /// The pid namespace it is the init of.
@@ -242,12 +258,16 @@ pub struct FsContext {
 
 /// A process number in each namespace that sees it, the outermost first.
 pub struct Pid {
+    /// The innermost of the namespaces, which keeps the others.
+    pub ns: Held<crate::ns::PidNsId>,
     /// Namespace and number.
     pub numbers: Vec<(crate::ns::PidNsId, u32)>,
     /// The task that has this number, while it exists.
     pub task: Option<TaskId>,
     /// The process that has this number, while it exists.
     pub process: Option<ProcessId>,
+    /// The processes of the group with this number.
+    pub members: BTreeSet<ProcessId>,
 }
 
 /// All tasks and what they share.
@@ -263,4 +283,10 @@ pub struct Tasks {
     pub files: Arena<FilesId, Files>,
     /// Roots and working directories.
     pub contexts: Arena<FsContextId, FsContext>,
+    /// Signal handlers.
+    pub handlers: Arena<HandlersId, Handlers>,
+    /// How many tasks each real uid has (RLIMIT_NPROC).
+    pub users: BTreeMap<u32, u64>,
+    /// When ITIMER_REAL timers go off.
+    pub timers: BTreeSet<(u64, ProcessId)>,
 }

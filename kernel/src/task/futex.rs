@@ -1,0 +1,219 @@
+//! Futexes (futex(2)) and the list of robust ones that a dying thread leaves behind
+//! (get_robust_list(2)).
+
+use super::{TaskId, pid};
+use crate::error::{Call, Errno, Stop};
+use crate::machine::Access;
+use crate::mm::frames::Origin;
+use crate::mm::user;
+use crate::wait::{Pending, Restart, Resume, WaitKey};
+use crate::{Cx, Kernel};
+
+/// [`Resume::word`] of a waiter that FUTEX_WAKE has chosen.
+const CHOSEN: u64 = 1;
+
+/// Elements of a robust list that are looked at (ROBUST_LIST_LIMIT).
+const ROBUST_LIMIT: usize = 2048;
+
+/// In a robust futex word: somebody waits; the owner died; the owner's tid.
+const WAITERS: u32 = 0x8000_0000;
+const OWNER_DIED: u32 = 0x4000_0000;
+const TID_MASK: u32 = 0x3fff_ffff;
+
+/// What the waiters on a word wait for. In memory that others share it is the frame, which does
+/// not move; in private memory it is the address, since a fork moves frames under it.
+fn key(k: &mut Kernel, cx: &mut Cx, addr: u64, private: bool) -> Result<WaitKey, Stop> {
+    if addr % 4 != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let task = k.tasks.tasks.get(cx.task).ok_or(Errno::EFAULT)?;
+    let mm = task.mm.as_ref().ok_or(Errno::EFAULT)?.key();
+    let own = WaitKey::PrivateFutex(mm, addr);
+    if private {
+        return Ok(own);
+    }
+    // Made writable first: what is private then has a frame of its own.
+    let (frame, offset) = match user::locate(k, cx, addr, Access::WRITE) {
+        Err(Stop::Errno(Errno::EFAULT)) => user::locate(k, cx, addr, Access::READ)?,
+        other => other?,
+    };
+    Ok(match k.frames.origin(frame) {
+        Origin::File => WaitKey::SharedFutex(frame.0, offset as u32),
+        _ => own,
+    })
+}
+
+/// FUTEX_WAIT and FUTEX_WAIT_BITSET: waits until it is woken, if the word is still `expected`.
+/// `deadline` is monotonic; with `relative` the call goes on after a signal only with the time
+/// that is left.
+///
+/// # Errors
+/// EAGAIN when the word is not `expected`, ETIMEDOUT, EINVAL, EFAULT.
+pub fn wait(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    addr: u64,
+    private: bool,
+    expected: u32,
+    deadline: Option<u64>,
+) -> Call {
+    let deadline = match cx.resume {
+        Some(resume) if resume.word == CHOSEN => return Ok(0),
+        Some(resume) => resume.deadline,
+        None => deadline,
+    };
+    let key = key(k, cx, addr, private)?;
+    // Between this look and the parking nobody else runs.
+    if user::read_u32(k, cx, addr)? != expected {
+        return Err(Errno::EAGAIN.into());
+    }
+    if deadline.is_some_and(|at| cx.now >= at) {
+        return Err(Errno::ETIMEDOUT.into());
+    }
+    let restart = if deadline.is_some() {
+        Restart::Block
+    } else {
+        Restart::Sys
+    };
+    let resume = Resume {
+        deadline,
+        ..Resume::default()
+    };
+    Err(Stop::Wait(Pending::on(key, restart).with(resume)))
+}
+
+/// FUTEX_WAKE and FUTEX_WAKE_BITSET, from a call.
+///
+/// # Errors
+/// EINVAL for an address that is not aligned or an empty bitset, EFAULT.
+pub fn wake_call(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    addr: u64,
+    private: bool,
+    most: u32,
+    bits: u32,
+) -> Call {
+    if bits == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let key = key(k, cx, addr, private)?;
+    Ok(u64::from(wake_key(k, key, most, bits)))
+}
+
+/// Wakes those who wait on a word of the current task's memory, for the kernel's own words.
+pub fn wake(k: &mut Kernel, cx: &mut Cx, addr: u64, private: bool, most: u32, bits: u32) {
+    if let Ok(key) = key(k, cx, addr, private) {
+        wake_key(k, key, most, bits);
+    }
+}
+
+fn wake_key(k: &mut Kernel, key: WaitKey, most: u32, bits: u32) -> u32 {
+    let mut count = 0;
+    for task in k.waits.waiters(key) {
+        if count == most {
+            break;
+        }
+        if choose(k, task, bits) {
+            k.waits.wake_task(task);
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Marks a waiter as woken if its bitset has one of `bits`.
+fn choose(k: &mut Kernel, task: TaskId, bits: u32) -> bool {
+    let call = k.tasks.tasks.get_mut(task).and_then(|t| t.call.as_mut());
+    let Some(call) = call else {
+        return false;
+    };
+    if wanted_bits(&call.args) & bits == 0 {
+        return false;
+    }
+    if let Some(resume) = call.resume.as_mut() {
+        resume.word = CHOSEN;
+    }
+    true
+}
+
+/// The bitset of a parked futex call: its last argument for FUTEX_WAIT_BITSET.
+fn wanted_bits(args: &[u64; 6]) -> u32 {
+    use linux_raw_sys::general::{FUTEX_CMD_MASK, FUTEX_WAIT_BITSET};
+    let op = args[1] as u32 & FUTEX_CMD_MASK as u32;
+    if op == FUTEX_WAIT_BITSET {
+        args[5] as u32
+    } else {
+        u32::MAX
+    }
+}
+
+/// Marks the robust futexes that the current task holds: their owner died. A list that is damaged
+/// or not there is the program's own loss.
+pub fn mark_robust_list(k: &mut Kernel, cx: &mut Cx) {
+    let Some(task) = k.tasks.tasks.get_mut(cx.task) else {
+        return;
+    };
+    let head = core::mem::take(&mut task.robust_list);
+    if head != 0 {
+        let _ = walk_robust_list(k, cx, head);
+    }
+}
+
+fn walk_robust_list(k: &mut Kernel, cx: &mut Cx, head: u64) -> Result<(), Stop> {
+    let pid = k.tasks.tasks.get(cx.task).ok_or(Errno::ESRCH)?.pid.key();
+    let numbers = &k.tasks.pids.get(pid).ok_or(Errno::ESRCH)?.numbers;
+    let tid = numbers.last().ok_or(Errno::ESRCH)?.1;
+    let mut entry = user::read_u64(k, cx, head)?;
+    let offset = user::read_u64(k, cx, head.wrapping_add(8))?;
+    let pending = user::read_u64(k, cx, head.wrapping_add(16))?;
+    for _ in 0..ROBUST_LIMIT {
+        // The lowest bit tells priority inheritance, which does not matter to a dead owner.
+        let here = entry & !1;
+        if here == head {
+            break;
+        }
+        let next = user::read_u64(k, cx, here)?;
+        if here != pending & !1 {
+            mark(k, cx, here.wrapping_add(offset), tid)?;
+        }
+        entry = next;
+    }
+    if pending & !1 != 0 {
+        mark(k, cx, (pending & !1).wrapping_add(offset), tid)?;
+    }
+    Ok(())
+}
+
+fn mark(k: &mut Kernel, cx: &mut Cx, addr: u64, tid: u32) -> Result<(), Stop> {
+    if addr % 4 != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let (frame, offset) = user::locate(k, cx, addr, Access::WRITE)?;
+    loop {
+        let mut word = [0; 4];
+        cx.m.read_frame(frame, offset, &mut word);
+        let old = u32::from_le_bytes(word);
+        if old & TID_MASK != tid {
+            return Ok(());
+        }
+        let new = old & WAITERS | OWNER_DIED;
+        if cx.m.cas_u32(frame, offset, old, new) != old {
+            continue;
+        }
+        if old & WAITERS != 0 {
+            wake(k, cx, addr, false, 1, u32::MAX);
+        }
+        return Ok(());
+    }
+}
+
+/// The number that a robust futex of a task carries: its own in its own namespace.
+pub fn tid_of(k: &Kernel, task: TaskId) -> u32 {
+    let ns = crate::ns::pid::of_task(k, task);
+    let pid = k.tasks.tasks.get(task).map(|t| t.pid.key());
+    match (pid, ns) {
+        (Some(pid), Some(ns)) => pid::number_in(&k.tasks, pid, ns),
+        _ => 0,
+    }
+}

@@ -1,0 +1,323 @@
+//! Sending: what is dropped at once, what is queued, and who wakes (kill(2), sigqueue(3)).
+
+use super::{
+    Action, DEFAULT, FIRST_REALTIME, IGNORE, LAST, QUEUED_COST, Reaction, STOPPING, SigInfo,
+    UNBLOCKABLE, action, bit, code, default_action, discard, interrupts,
+};
+use crate::error::Errno;
+use crate::task::{PidId, ProcessId, RunState, TaskId, limits, pid, stop};
+use crate::{Cx, Kernel};
+use linux_raw_sys::general as linux;
+
+/// Who gets a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// Whichever thread of a process takes it.
+    Process(ProcessId),
+    /// One thread.
+    Task(TaskId),
+}
+
+/// Sends a signal of the kernel to a process. SIGKILL and SIGSTOP reach even an init.
+pub fn send_process(k: &mut Kernel, process: ProcessId, info: SigInfo) {
+    // Only queued real-time signals can be refused, and nobody waits for the kernel's.
+    let _ = send(k, Target::Process(process), info, true);
+}
+
+/// Sends a signal of the kernel to a thread.
+pub fn send_task(k: &mut Kernel, task: TaskId, info: SigInfo) {
+    let _ = send(k, Target::Task(task), info, true);
+}
+
+/// Sends a signal of the kernel to every process of a group.
+pub fn send_group(k: &mut Kernel, group: PidId, info: SigInfo) {
+    let members = k.tasks.pids.get(group).map(|pid| pid.members.clone());
+    for process in members.unwrap_or_default() {
+        send_process(k, process, info);
+    }
+}
+
+/// Sends a signal of a task: the sender's number is told as the receiver sees it, and an init is
+/// immune unless the sender is outside of its namespace.
+///
+/// # Errors
+/// EAGAIN when the receiver's queue is full (RLIMIT_SIGPENDING).
+pub fn send_from(
+    k: &mut Kernel,
+    sender: TaskId,
+    target: Target,
+    mut info: SigInfo,
+) -> Result<(), Errno> {
+    let Some(process) = process_of(k, target) else {
+        return Ok(());
+    };
+    let ns = pid::namespace_of(&k.tasks, process);
+    let sender = k.tasks.tasks.get(sender).map(|t| t.process);
+    let number = match (sender, ns) {
+        (Some(sender), Some(ns)) => pid::process_number(&k.tasks, sender, ns),
+        _ => 0,
+    };
+    let from_outside = number == 0;
+    if info.code == code::USER || info.code == code::TKILL || from_outside {
+        info.pid = number;
+    }
+    send(k, target, info, from_outside)
+}
+
+/// Whether `sender` may send `signal` to a process (kill(2), "permission").
+pub fn allowed(k: &Kernel, sender: TaskId, process: ProcessId, signal: u32) -> bool {
+    let tasks = &k.tasks;
+    let Some(from) = tasks.tasks.get(sender) else {
+        return false;
+    };
+    let Some(process) = tasks.processes.get(process) else {
+        return false;
+    };
+    let leader = process.threads.first().and_then(|t| tasks.tasks.get(*t));
+    let Some(to) = leader else {
+        return false;
+    };
+    let ids = [to.cred.suid, to.cred.uid];
+    if ids.contains(&from.cred.euid)
+        || ids.contains(&from.cred.uid)
+        || from.cred.capable(linux::CAP_KILL)
+        || from.process == to.process
+    {
+        return true;
+    }
+    let session = tasks.processes.get(from.process).map(|p| p.session.key());
+    signal == linux::SIGCONT && session == Some(process.session.key())
+}
+
+fn process_of(k: &Kernel, target: Target) -> Option<ProcessId> {
+    match target {
+        Target::Process(process) => Some(process),
+        Target::Task(task) => k.tasks.tasks.get(task).map(|t| t.process),
+    }
+}
+
+/// The thread whose mask decides whether a signal can be dropped at once.
+fn representative(k: &Kernel, target: Target) -> Option<TaskId> {
+    match target {
+        Target::Task(task) => Some(task),
+        Target::Process(process) => k.tasks.live_threads(process).next(),
+    }
+}
+
+fn send(k: &mut Kernel, target: Target, info: SigInfo, force: bool) -> Result<(), Errno> {
+    let signal = info.signal;
+    let (Some(process), Some(task)) = (process_of(k, target), representative(k, target)) else {
+        return Ok(());
+    };
+    if signal == 0 || signal > LAST {
+        return Ok(());
+    }
+    let ended = (k.tasks.processes.get(process)).is_none_or(|p| p.ending.is_some());
+    if ended || !k.tasks.is_alive(task) {
+        return Ok(());
+    }
+    settle_stops(k, process, signal);
+    if is_dropped(k, process, task, signal, force) {
+        return Ok(());
+    }
+    queue(k, target, process, info)?;
+    wake(k, target, process, signal);
+    Ok(())
+}
+
+/// A stop signal takes back a pending SIGCONT and the other way round; SIGCONT continues at once,
+/// even when it is blocked or ignored.
+fn settle_stops(k: &mut Kernel, process: ProcessId, signal: u32) {
+    let takes_back = if bit(signal) & STOPPING != 0 {
+        bit(linux::SIGCONT)
+    } else if signal == linux::SIGCONT {
+        STOPPING
+    } else {
+        return;
+    };
+    let threads: alloc::vec::Vec<TaskId> = k.tasks.live_threads(process).collect();
+    for task in threads {
+        discard(k, task, takes_back);
+    }
+    if signal == linux::SIGCONT {
+        stop::resume(k, process);
+    }
+}
+
+fn is_dropped(k: &Kernel, process: ProcessId, task: TaskId, signal: u32, force: bool) -> bool {
+    let Some(task_data) = k.tasks.tasks.get(task) else {
+        return true;
+    };
+    let unkillable = (k.tasks.processes.get(process)).is_some_and(|p| p.unkillable);
+    is_ignored(
+        signal,
+        task_data.mask,
+        action(k, task, signal),
+        unkillable,
+        force,
+    )
+}
+
+/// Whether a signal comes to nothing at once. One that is blocked waits: it may be caught later.
+fn is_ignored(signal: u32, mask: u64, action: Action, unkillable: bool, force: bool) -> bool {
+    let must = bit(signal) & UNBLOCKABLE != 0;
+    if unkillable && action.handler == DEFAULT && !(must && force) {
+        // An init's default actions are switched off: only its namespace's outside can end it.
+        return must || mask & bit(signal) == 0;
+    }
+    if mask & bit(signal) != 0 {
+        return false;
+    }
+    match action.handler {
+        IGNORE => true,
+        DEFAULT => default_action(signal) == Reaction::Ignore,
+        _ => false,
+    }
+}
+
+fn queue(k: &mut Kernel, target: Target, process: ProcessId, info: SigInfo) -> Result<(), Errno> {
+    let most = limits::soft(k, process, linux::RLIMIT_SIGPENDING);
+    let Some(group) = k.tasks.group_of(process) else {
+        return Ok(());
+    };
+    let Some(process) = k.tasks.processes.get_mut(process) else {
+        return Ok(());
+    };
+    let pending = match target {
+        Target::Process(_) => &mut process.pending,
+        Target::Task(task) => match k.tasks.tasks.get_mut(task) {
+            Some(task) => &mut task.pending,
+            None => return Ok(()),
+        },
+    };
+    let waits = pending.set & bit(info.signal) != 0;
+    if info.signal < FIRST_REALTIME {
+        // One of each is enough.
+        if !waits {
+            pending.push(info, None);
+        }
+        return Ok(());
+    }
+    let room = (pending.len() as u64) < most;
+    let charge = if room {
+        k.groups.charge(group, QUEUED_COST).ok()
+    } else {
+        None
+    };
+    match charge {
+        Some(charge) => pending.push(info, Some(charge)),
+        // kill(2) never fails for want of room: the signal is pending, without its information.
+        None if info.code == code::USER => {
+            if !waits {
+                pending.push(info, None);
+            }
+        }
+        None => return Err(Errno::EAGAIN),
+    }
+    Ok(())
+}
+
+fn wake(k: &mut Kernel, target: Target, process: ProcessId, signal: u32) {
+    let threads: alloc::vec::Vec<TaskId> = k.tasks.live_threads(process).collect();
+    if signal == linux::SIGKILL {
+        for task in threads {
+            make_ready(k, task);
+        }
+        return;
+    }
+    let takes = |k: &Kernel, task: TaskId| {
+        (k.tasks.tasks.get(task)).is_some_and(|t| bit(signal) & (!t.mask | t.sigwait) != 0)
+    };
+    let taker = match target {
+        Target::Task(task) => takes(k, task).then_some(task),
+        Target::Process(_) => threads.into_iter().find(|t| takes(k, *t)),
+    };
+    let Some(taker) = taker else {
+        return;
+    };
+    let waits_for_it =
+        (k.tasks.tasks.get(taker)).is_some_and(|t| t.sigwait & bit(signal) != 0);
+    if waits_for_it || interrupts(k, taker) {
+        k.waits.wake_task(taker);
+    }
+}
+
+/// Lets a task run to its end, whatever keeps it.
+pub fn make_ready(k: &mut Kernel, task: TaskId) {
+    let Some(state) = k.tasks.tasks.get(task).map(|t| t.state) else {
+        return;
+    };
+    match state {
+        RunState::Parked => k.waits.wake_task(task),
+        RunState::Stopped | RunState::Embryo => k.set_runnable(task),
+        RunState::Runnable | RunState::Dead => {}
+    }
+}
+
+/// Sends a signal that this thread caused itself by a fault: forced through masks and ignores.
+pub fn force(k: &mut Kernel, cx: &mut Cx, info: SigInfo) {
+    let signal = info.signal;
+    let mut action = action(k, cx.task, signal);
+    let Some(task) = k.tasks.tasks.get_mut(cx.task) else {
+        return;
+    };
+    if task.mask & bit(signal) != 0 || action.handler == IGNORE {
+        action = Action::default();
+        task.mask &= !bit(signal);
+        let handlers = task.handlers.as_ref().map(|h| h.key());
+        if let Some(handlers) = handlers.and_then(|h| k.tasks.handlers.get_mut(h)) {
+            handlers.set(signal, action);
+        }
+    }
+    if action.handler == DEFAULT {
+        if let Some(process) = k.tasks.processes.get_mut(task.process) {
+            process.unkillable = false;
+        }
+    }
+    discard(k, cx.task, bit(signal));
+    if let Some(task) = k.tasks.tasks.get_mut(cx.task) {
+        task.pending.push(info, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAUGHT: Action = Action {
+        handler: 0x1000,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
+    const IGNORING: Action = Action {
+        handler: IGNORE,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
+    const TERM: u32 = linux::SIGTERM;
+    const KILL: u32 = linux::SIGKILL;
+
+    #[test]
+    fn what_is_ignored_is_dropped_unless_blocked() {
+        let plain = Action::default();
+        assert!(is_ignored(TERM, 0, IGNORING, false, false));
+        assert!(!is_ignored(TERM, bit(TERM), IGNORING, false, false));
+        assert!(!is_ignored(TERM, 0, plain, false, false));
+        assert!(is_ignored(linux::SIGCHLD, 0, plain, false, false));
+        assert!(!is_ignored(linux::SIGCHLD, 0, CAUGHT, false, false));
+    }
+
+    #[test]
+    fn an_init_takes_from_inside_only_what_it_catches() {
+        let plain = Action::default();
+        assert!(is_ignored(TERM, 0, plain, true, false));
+        assert!(is_ignored(KILL, 0, plain, true, false));
+        assert!(is_ignored(linux::SIGSTOP, u64::MAX, plain, true, false));
+        assert!(!is_ignored(TERM, 0, CAUGHT, true, false));
+        // From outside SIGKILL and SIGSTOP get through, the others do not.
+        assert!(!is_ignored(KILL, 0, plain, true, true));
+        assert!(is_ignored(TERM, 0, plain, true, true));
+    }
+}
