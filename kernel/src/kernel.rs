@@ -10,9 +10,9 @@ use crate::machine::{Access, FpuArea, Machine, Next, PowerOff, Trap, UserRegs};
 use crate::mm::frames::{Frames, Origin};
 use crate::mm::{Fault, Spaces};
 use crate::ns::Namespaces;
-use crate::sched::{SLICE, Sched};
+use crate::sched::{self, Sched};
 use crate::task::signal::{self, Delivered};
-use crate::task::{RunState, SigInfo, TaskId, Tasks};
+use crate::task::{RunState, SigInfo, TaskId, Tasks, timer};
 use crate::wait::{WaitKey, Waits};
 use crate::work::{Job, Work};
 use crate::{Cx, mm, syscall};
@@ -94,6 +94,7 @@ impl Kernel {
         self.account_user(&regs, now);
         self.load.sample(now, self.sched.active());
         self.waits.expire(now);
+        timer::expire(self, now);
         match (trap, self.sched.current) {
             (Trap::Input, _) => self
                 .waits
@@ -216,6 +217,10 @@ impl Kernel {
         let rest = match job {
             Job::Space(job) => mm::teardown_step(self, m, job).map(Job::Space),
             Job::Inode(job) => crate::fs::teardown_step(self, m, job).map(Job::Inode),
+            Job::Namespace(job) => {
+                crate::task::exit::end_namespace_step(self, m, job);
+                None
+            }
         };
         if let Some(rest) = rest {
             self.work.put_back(rest);
@@ -252,7 +257,7 @@ impl Kernel {
                 }
                 self.account_system(m.now());
                 return Next::Idle {
-                    deadline: self.waits.next_deadline(),
+                    deadline: self.next_deadline(),
                 };
             };
             let mut cx = Cx {
@@ -299,11 +304,8 @@ impl Kernel {
 
     fn queue_woken(&mut self) {
         for id in self.waits.take_woken() {
-            if let Some(task) = self.tasks.tasks.get_mut(id) {
-                if task.state == RunState::Parked {
-                    task.state = RunState::Runnable;
-                    self.sched.add(id);
-                }
+            if (self.tasks.tasks.get(id)).is_some_and(|t| t.state == RunState::Parked) {
+                self.set_runnable(id);
             }
         }
     }
@@ -326,7 +328,8 @@ impl Kernel {
             };
             if self.is_runnable(id) {
                 self.sched.current = Some(id);
-                self.sched.slice_end = now.saturating_add(SLICE);
+                let nice = self.tasks.tasks.get(id).map_or(0, |t| t.nice);
+                self.sched.slice_end = now.saturating_add(sched::slice(nice));
                 return Some(id);
             }
         }
@@ -364,8 +367,26 @@ impl Kernel {
         Some(Next::Run {
             space,
             regs,
-            deadline: slice.min(self.waits.next_deadline()),
+            deadline: slice.min(self.next_deadline()),
         })
+    }
+
+    /// When the next call or timer is due.
+    fn next_deadline(&self) -> u64 {
+        let timers = timer::next_deadline(&self.tasks);
+        self.waits.next_deadline().min(timers)
+    }
+
+    /// Puts a task that was stopped, parked or new on the run queue.
+    pub fn set_runnable(&mut self, id: TaskId) {
+        if let Some(task) = self.tasks.tasks.get_mut(id) {
+            debug_assert!(
+                !matches!(task.state, RunState::Runnable | RunState::Dead),
+                "a task is queued once"
+            );
+            task.state = RunState::Runnable;
+            self.sched.add(id);
+        }
     }
 
     /// Loads a task's FPU state, storing that of the one whose state the CPU has.

@@ -3,8 +3,21 @@
 use crate::task::TaskId;
 use alloc::collections::VecDeque;
 
-/// The longest a task runs while others wait: 10 ms.
+/// The longest a task of nice 0 runs while others wait: 10 ms.
 pub const SLICE: u64 = 10_000_000;
+
+/// The longest a task of this niceness runs while others wait: each step of -1 gives an eighth
+/// of the 0 slice more, each of +1 a twentieth less.
+pub fn slice(nice: i8) -> u64 {
+    let nice = i64::from(nice.clamp(-20, 19));
+    let base = SLICE as i64;
+    let slice = if nice < 0 {
+        base - nice * (base / 8)
+    } else {
+        base - nice * (base / 20)
+    };
+    slice.unsigned_abs()
+}
 
 /// The run queue of the one CPU.
 #[derive(Default)]
@@ -32,9 +45,10 @@ impl Sched {
         self.queue.pop_front()
     }
 
-    /// Removes a task that stopped or ended.
-    pub fn remove(&mut self, task: TaskId) {
-        self.queue.retain(|t| *t != task);
+    /// Who waits for the CPU, in turn. Tasks that have ended meanwhile are skipped when it is
+    /// theirs.
+    pub fn waiting(&self) -> impl Iterator<Item = TaskId> + '_ {
+        self.queue.iter().copied()
     }
 
     /// How many tasks run or want to.
@@ -45,5 +59,18 @@ impl Sched {
     /// Whether somebody waits for the CPU.
     pub fn contended(&self) -> bool {
         !self.queue.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nicer_tasks_run_shorter() {
+        assert_eq!(slice(0), SLICE);
+        assert_eq!(slice(19), SLICE / 20);
+        assert_eq!(slice(-20), SLICE * 7 / 2);
+        assert!((-20..19).all(|n| slice(n) > slice(n + 1)));
     }
 }

@@ -8,6 +8,8 @@ pub enum Job {
     Space(crate::mm::Teardown),
     /// Free the pages and entries of an inode nobody refers to.
     Inode(crate::fs::Teardown),
+    /// Kill the members of a pid namespace whose init has ended.
+    Namespace(crate::task::exit::EndOfNamespace),
 }
 
 /// Jobs waiting, first come first.

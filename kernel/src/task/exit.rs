@@ -4,7 +4,9 @@
 //! there is nothing to unwind.
 
 use super::signal::{self, SigInfo};
-use super::{Ended, Process, ProcessId, RunState, TaskId, fork, futex, pid, share, stop, timer, wait};
+use super::{
+    Ended, Process, ProcessId, RunState, TaskId, fork, futex, pid, share, stop, timer, wait,
+};
 use crate::machine::{Machine, PowerOff};
 use crate::mm::user;
 use crate::ns::PidNsId;
@@ -30,7 +32,11 @@ pub fn exit_thread(k: &mut Kernel, cx: &mut Cx, code: u8) {
         stop::settle(k, process);
         return;
     }
-    let code = k.tasks.processes.get(process).map_or(code, |p| p.leader_code);
+    let code = k
+        .tasks
+        .processes
+        .get(process)
+        .map_or(code, |p| p.leader_code);
     close(k, cx.m, process, Ended::Code(code));
 }
 
@@ -65,7 +71,11 @@ pub fn end_other_threads(k: &mut Kernel, cx: &mut Cx) {
         return;
     };
     let leader = k.tasks.leader(process);
-    let others: Vec<TaskId> = k.tasks.live_threads(process).filter(|t| *t != cx.task).collect();
+    let others: Vec<TaskId> = k
+        .tasks
+        .live_threads(process)
+        .filter(|t| *t != cx.task)
+        .collect();
     for thread in others {
         end_thread(k, cx.m, thread);
     }
@@ -111,7 +121,15 @@ fn end_thread(k: &mut Kernel, m: &mut dyn Machine, id: TaskId) {
         return;
     }
     let now = m.now();
-    leave_memory(k, &mut Cx { m, now, task: id, resume: None });
+    leave_memory(
+        k,
+        &mut Cx {
+            m,
+            now,
+            task: id,
+            resume: None,
+        },
+    );
     k.waits.leave(id);
     if k.sched.fpu_owner == Some(id) {
         k.sched.fpu_owner = None;
@@ -255,7 +273,10 @@ enum Member {
 fn next_member(k: &Kernel, ns: PidNsId, init: ProcessId) -> Option<Member> {
     let mut ending = None;
     let ns = k.ns.pid.get(ns)?;
-    let pids = ns.numbers.values().filter_map(|p| k.tasks.pids.get(*p)?.process);
+    let pids = ns
+        .numbers
+        .values()
+        .filter_map(|p| k.tasks.pids.get(*p)?.process);
     for id in pids.filter(|id| *id != init) {
         match k.tasks.processes.get(id) {
             Some(process) if process.ending.is_none() => return Some(Member::Alive(id)),
@@ -366,7 +387,11 @@ fn give_children_away(k: &mut Kernel, id: ProcessId) {
 fn send_parent_death(k: &mut Kernel, parent: ProcessId, child: ProcessId) {
     let threads: Vec<TaskId> = k.tasks.live_threads(child).collect();
     for thread in threads {
-        let signal = k.tasks.tasks.get(thread).map_or(0, |t| t.parent_death_signal);
+        let signal = k
+            .tasks
+            .tasks
+            .get(thread)
+            .map_or(0, |t| t.parent_death_signal);
         if signal == 0 {
             continue;
         }

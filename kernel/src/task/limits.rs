@@ -108,7 +108,10 @@ mod tests {
         assert_eq!(check(linux::RLIMIT_NOFILE, most), Err(Errno::EPERM));
         assert_eq!(check(16, (0, 0)), Err(Errno::EINVAL));
         assert_eq!(check(linux::RLIMIT_CORE, (0, 0)), Ok(()));
-        assert_eq!(check(linux::RLIMIT_AS, (4096, UNLIMITED)), Err(Errno::EINVAL));
+        assert_eq!(
+            check(linux::RLIMIT_AS, (4096, UNLIMITED)),
+            Err(Errno::EINVAL)
+        );
         assert_eq!(check(linux::RLIMIT_AS, (UNLIMITED, UNLIMITED)), Ok(()));
     }
 }

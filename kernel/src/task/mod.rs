@@ -1,7 +1,17 @@
 //! Tasks (threads), processes, and what they share.
 
 pub mod cred;
+pub mod exit;
+pub mod fork;
+pub mod futex;
+pub mod limits;
+pub mod pid;
+pub mod share;
 pub mod signal;
+pub mod spawn;
+pub mod stop;
+pub mod timer;
+pub mod wait;
 
 pub use cred::{Caps, Cred};
 pub use signal::{Handlers, SigInfo, Signals};
@@ -194,6 +204,8 @@ pub struct Process {
     pub ending: Option<Ended>,
     /// How it ended, once it has (and, for an init, all of its namespace has).
     pub ended: Option<Ended>,
+    /// What its leader gave to exit(2), for when other threads outlive it.
+    pub leader_code: u8,
     /// The signal that stops all of its threads.
     pub stop: Option<u8>,
     /// All of its threads have stopped.
@@ -209,7 +221,7 @@ pub struct Process {
     /// ITIMER_REAL: when it goes off next, and every how many nanoseconds then; 0 for never.
     pub itimer: Option<(u64, u64)>,
     /// Resource limits (getrlimit(2)): soft, hard.
-    pub limits: [(u64, u64); 16],
+    pub limits: limits::Limits,
     /// The pid namespace it is the init of.
     pub init_of: Option<crate::ns::PidNsId>,
     /// The container it is the init of: told when it ends.
@@ -289,4 +301,42 @@ pub struct Tasks {
     pub users: BTreeMap<u32, u64>,
     /// When ITIMER_REAL timers go off.
     pub timers: BTreeSet<(u64, ProcessId)>,
+}
+
+impl Tasks {
+    /// The threads of a process that have not ended, the leader first.
+    pub fn live_threads(&self, process: ProcessId) -> impl Iterator<Item = TaskId> + '_ {
+        let process = self.processes.get(process);
+        let threads = process.into_iter().flat_map(|p| p.threads.iter().copied());
+        threads.filter(|t| self.is_alive(*t))
+    }
+
+    /// Whether a task exists and has not ended.
+    pub fn is_alive(&self, task: TaskId) -> bool {
+        (self.tasks.get(task)).is_some_and(|t| t.state != RunState::Dead)
+    }
+
+    /// The first thread of a process, dead or alive.
+    pub fn leader(&self, process: ProcessId) -> Option<TaskId> {
+        self.processes.get(process)?.threads.first().copied()
+    }
+
+    /// Who pays for a process.
+    pub fn group_of(&self, process: ProcessId) -> Option<GroupId> {
+        let leader = self.tasks.get(self.leader(process)?)?;
+        Some(leader.group.key())
+    }
+
+    /// Counts a task of a user in or out.
+    pub fn count_user(&mut self, uid: u32, more: bool) {
+        let count = self.users.entry(uid).or_default();
+        *count = if more {
+            count.saturating_add(1)
+        } else {
+            count.saturating_sub(1)
+        };
+        if *count == 0 {
+            self.users.remove(&uid);
+        }
+    }
 }

@@ -94,6 +94,10 @@ pub fn release(k: &mut Kernel, held: Held<PidId>) {
     for (ns, number) in pid.numbers {
         if let Some(ns) = k.ns.pid.get_mut(ns) {
             ns.numbers.remove(&number);
+            // A first process that came to nothing: the next one is to be process 1.
+            if ns.numbers.is_empty() && ns.init.is_none() && !ns.dead {
+                ns.last = 0;
+            }
         }
     }
     k.groups.give_back(charge);

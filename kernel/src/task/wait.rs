@@ -194,8 +194,7 @@ pub fn tell_end(k: &mut Kernel, child: ProcessId, ended: Ended) -> bool {
     let mut unwanted = false;
     if info.signal == linux::SIGCHLD {
         let action = action_of(k, parent);
-        unwanted = action.handler == IGNORE
-            || action.flags & u64::from(linux::SA_NOCLDWAIT) != 0;
+        unwanted = action.handler == IGNORE || action.flags & u64::from(linux::SA_NOCLDWAIT) != 0;
     }
     if info.signal != 0 {
         signal::send_process(k, parent, info);

@@ -13,10 +13,7 @@ const STACK: AltStack = AltStack {
 fn sizes_are_linuxs() {
     assert_eq!(size_of::<linux::siginfo_t>(), at::END - at::SIGINFO);
     assert_eq!(size_of::<linux::stack_t>(), 24);
-    assert_eq!(
-        at::SIGCONTEXT - at::STACK,
-        size_of::<linux::sigaltstack>()
-    );
+    assert_eq!(at::SIGCONTEXT - at::STACK, size_of::<linux::sigaltstack>());
     assert_eq!(at::SIGINFO, 312);
     assert_eq!(at::END, 440);
     assert_eq!(offset_of!(linux::sigaltstack, ss_flags), 8);

@@ -310,8 +310,8 @@ impl Handlers {
 }
 
 /// What a table of handlers costs.
-const HANDLERS_COST: u32 = Arena::<HandlersId, Handlers>::COST
-    + (core::mem::size_of::<Action>() * LAST as usize) as u32;
+const HANDLERS_COST: u32 =
+    Arena::<HandlersId, Handlers>::COST + (core::mem::size_of::<Action>() * LAST as usize) as u32;
 
 /// A fresh table of handlers, charged to `group`: a copy of `from`, or the defaults.
 ///
@@ -496,8 +496,21 @@ mod tests {
     #[test]
     fn a_new_program_keeps_only_what_is_ignored() {
         let mut old = Handlers::default();
-        old.set(2, Action { handler: IGNORE, mask: 7, ..Action::default() });
-        old.set(3, Action { handler: 0x1000, ..Action::default() });
+        old.set(
+            2,
+            Action {
+                handler: IGNORE,
+                mask: 7,
+                ..Action::default()
+            },
+        );
+        old.set(
+            3,
+            Action {
+                handler: 0x1000,
+                ..Action::default()
+            },
+        );
         assert_eq!(old.sets(), (bit(2), bit(3)));
         assert_eq!(old.for_new_program().sets(), (bit(2), 0));
         assert_eq!(old.for_new_program().get(2).mask, 0);

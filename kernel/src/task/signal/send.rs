@@ -235,8 +235,7 @@ fn wake(k: &mut Kernel, target: Target, process: ProcessId, signal: u32) {
     let Some(taker) = taker else {
         return;
     };
-    let waits_for_it =
-        (k.tasks.tasks.get(taker)).is_some_and(|t| t.sigwait & bit(signal) != 0);
+    let waits_for_it = (k.tasks.tasks.get(taker)).is_some_and(|t| t.sigwait & bit(signal) != 0);
     if waits_for_it || interrupts(k, taker) {
         k.waits.wake_task(taker);
     }
