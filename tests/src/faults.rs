@@ -1,47 +1,42 @@
 //! A machine that fails must be seen to fail, and a program that faults must not take the machine with it.
 
-use crate::case::Case;
-use crate::door::MACHINE_FAILED;
+use crate::case::{Case, Failure};
+use crate::door::{Door, MACHINE_FAILED};
 
 /// The cases of this area.
 pub fn cases() -> Vec<Case> {
     vec![
         Case {
             name: "must_panic",
-            run: |door| {
-                door.machine()
-                    .append("selftest=panic")
-                    .run(&["/bin/true"])?
-                    .code(MACHINE_FAILED)?
-                    .stderr_has("xtask: kernel panic")?
-                    .done()
-            },
+            run: |door| dies(door, "panic", "a panic on request"),
         },
         Case {
-            // A page fault in kernel mode.
+            // The kernel's constants are not writable.
             name: "must_fault",
-            run: |door| {
-                door.machine()
-                    .append("selftest=fault")
-                    .run(&["/bin/true"])?
-                    .code(MACHINE_FAILED)?
-                    .stderr_has("xtask: kernel panic")?
-                    .stderr_has("page fault")?
-                    .done()
-            },
+            run: |door| dies(door, "fault", "write to protected address"),
+        },
+        Case {
+            // Nor through the map of all memory.
+            name: "must_fault_direct_map",
+            run: |door| dies(door, "direct", "write to protected address"),
+        },
+        Case {
+            name: "must_fault_wild",
+            run: |door| dies(door, "wild", "write to unmapped address"),
+        },
+        Case {
+            name: "must_fault_null",
+            run: |door| dies(door, "null", "write to unmapped address"),
+        },
+        Case {
+            // What can be written cannot be executed.
+            name: "must_fault_execute_data",
+            run: |door| dies(door, "wx", "execution of protected address"),
         },
         Case {
             // A double fault has a stack of its own, so it is reported and not a silent triple fault.
             name: "must_double_fault",
-            run: |door| {
-                door.machine()
-                    .append("selftest=doublefault")
-                    .run(&["/bin/true"])?
-                    .code(MACHINE_FAILED)?
-                    .stderr_has("xtask: kernel panic")?
-                    .stderr_has("double fault")?
-                    .done()
-            },
+            run: |door| dies(door, "doublefault", "double fault"),
         },
         Case {
             name: "must_time_out",
@@ -64,4 +59,15 @@ pub fn cases() -> Vec<Case> {
             },
         },
     ]
+}
+
+/// Boots with `selftest=NAME`: the machine must fail by a panic that says `reason`.
+fn dies(door: &Door, selftest: &str, reason: &str) -> Result<(), Failure> {
+    door.machine()
+        .append(&format!("selftest={selftest}"))
+        .run(&["/bin/true"])?
+        .code(MACHINE_FAILED)?
+        .stderr_has("xtask: kernel panic")?
+        .stderr_has(reason)?
+        .done()
 }

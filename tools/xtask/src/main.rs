@@ -10,6 +10,7 @@ mod build;
 mod check;
 mod control;
 mod cpio;
+mod explain;
 mod initramfs;
 mod judge;
 mod paths;

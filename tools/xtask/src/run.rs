@@ -3,14 +3,14 @@
 use crate::args::RunOptions;
 use crate::build;
 use crate::control::Report;
+use crate::explain::explain;
 use crate::initramfs;
-use crate::judge::{MACHINE_FAILED, Reason, Verdict, judge};
+use crate::judge::{MACHINE_FAILED, Verdict, judge};
 use crate::paths::Paths;
 use crate::qemu::{Machine, boot};
 use crate::rundir::RunDir;
 use anyhow::{Context, Result};
 use std::io::IsTerminal;
-use std::path::Path;
 
 /// Seconds a machine may take. The emulator is slow, and some hosts are much slower than others.
 const TIMEOUT: u64 = 120;
@@ -48,7 +48,7 @@ pub fn run(paths: &Paths, options: &RunOptions) -> Result<u8> {
     Ok(match judge(ended.end, &report) {
         Verdict::Command(status) => status,
         Verdict::Failed(reason) => {
-            explain(&reason, &dir);
+            explain(paths, &reason, &dir);
             MACHINE_FAILED
         }
     })
@@ -66,27 +66,6 @@ fn kernel_parameters(options: &RunOptions, interactive: bool) -> String {
     }
     words.extend(options.append.iter().map(String::as_str));
     words.join(" ")
-}
-
-/// Says on stderr why the machine failed, and where to read more.
-fn explain(reason: &Reason, dir: &RunDir) {
-    eprintln!("xtask: {reason}");
-    if let Reason::Died(_) = reason {
-        print_tail(&dir.qemu_log(), 5);
-    }
-    print_tail(&dir.kernel_log(), 12);
-    eprintln!("xtask: logs: {}", dir.path().display());
-}
-
-/// Prints the last lines of a log.
-fn print_tail(log: &Path, count: usize) {
-    let bytes = std::fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    let skipped = lines.len().saturating_sub(count);
-    for line in lines.iter().skip(skipped) {
-        eprintln!("  | {line}");
-    }
 }
 
 #[cfg(test)]
