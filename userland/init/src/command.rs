@@ -180,14 +180,15 @@ fn find(name: &OsStr, path: &OsStr) -> Result<PathBuf, Failure> {
 }
 
 fn failure(name: &OsStr, error: &std::io::Error) -> Failure {
-    let code = if error.kind() == ErrorKind::NotFound {
-        127
-    } else {
-        126
+    let name = name.to_string_lossy();
+    let (code, reason) = match error.kind() {
+        ErrorKind::NotFound => (127, "not found".to_owned()),
+        ErrorKind::PermissionDenied => (126, "permission denied".to_owned()),
+        _ => (126, error.to_string()),
     };
     Failure {
         code,
-        text: format!("{}: {error}", name.to_string_lossy()),
+        text: format!("{name}: {reason}"),
     }
 }
 

@@ -1,1 +1,230 @@
-//! Instructions that fault.
+//! Instructions and accesses that no program may do: each ends the process with a signal.
+
+use core::arch::asm;
+
+/// A thing a program may not do.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// The signal that ends the process.
+    pub signal: i32,
+    /// Whether Linux, too, answers with that signal.
+    pub as_linux: bool,
+    commit: fn(),
+}
+
+const fn fault(name: &'static str, signal: i32, commit: fn()) -> Fault {
+    Fault {
+        name,
+        signal,
+        as_linux: true,
+        commit,
+    }
+}
+
+/// A fault that Linux may answer otherwise.
+const fn elsewhere(name: &'static str, signal: i32, commit: fn()) -> Fault {
+    Fault {
+        name,
+        signal,
+        as_linux: false,
+        commit,
+    }
+}
+
+/// Every fault.
+pub const FAULTS: &[Fault] = &[
+    fault("read-kernel", libc::SIGSEGV, || read(KERNEL)),
+    fault("write-kernel", libc::SIGSEGV, || write(KERNEL)),
+    fault("jump-kernel", libc::SIGSEGV, || jump(KERNEL)),
+    fault("read-null", libc::SIGSEGV, || read(0)),
+    fault("write-null", libc::SIGSEGV, || write(0)),
+    fault("jump-null", libc::SIGSEGV, || jump(0)),
+    fault("read-noncanonical", libc::SIGSEGV, || read(NONCANONICAL)),
+    fault("jump-noncanonical", libc::SIGSEGV, || jump(NONCANONICAL)),
+    // Linux, too; but below some hypervisors it gets another exception than the processor raised.
+    elsewhere("stack-noncanonical", libc::SIGBUS, stack_noncanonical),
+    fault("div0", libc::SIGFPE, div0),
+    fault("hlt", libc::SIGSEGV, hlt),
+    fault("cli", libc::SIGSEGV, cli),
+    fault("in", libc::SIGSEGV, port_in),
+    fault("rdmsr", libc::SIGSEGV, rdmsr),
+    fault("cr3", libc::SIGSEGV, cr3),
+    fault("lidt", libc::SIGSEGV, lidt),
+    // There are no 32-bit calls.
+    elsewhere("int80", libc::SIGSEGV, int80),
+    fault("ud2", libc::SIGILL, ud2),
+    fault("int3", libc::SIGTRAP, int3),
+    fault("single-step", libc::SIGTRAP, single_step),
+    fault("stack-overflow", libc::SIGSEGV, stack_overflow),
+    fault("exec-stack", libc::SIGSEGV, exec_stack),
+    fault("write-text", libc::SIGSEGV, || write(ud2 as fn() as usize)),
+    fault("write-rodata", libc::SIGSEGV, || {
+        write(NAMES_ARE_CONSTANT.as_ptr() as usize)
+    }),
+    fault("sigreturn", libc::SIGSEGV, sigreturn),
+];
+
+/// In the kernel's half of the address space, where its text is.
+const KERNEL: usize = 0xffff_ffff_8000_0000;
+/// In neither half.
+const NONCANONICAL: usize = 0x0000_8000_0000_0000;
+/// In a section that is mapped read-only.
+static NAMES_ARE_CONSTANT: [u8; 64] = [7; 64];
+
+impl Fault {
+    /// The fault with this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        FAULTS.iter().find(|fault| fault.name == name)
+    }
+
+    /// Does it. Comes back only on a kernel that lets it pass.
+    pub fn commit(&self) {
+        // The standard library's handlers would turn some of these into an abort.
+        for signal in [libc::SIGSEGV, libc::SIGBUS] {
+            // SAFETY: the default action is valid for both signals.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        (self.commit)();
+    }
+}
+
+// In all that follows: the instruction faults and the process ends. Where it does not fault it
+// clobbers no more than it says, or the process is lost, which is then the finding.
+
+fn read(address: usize) {
+    // SAFETY: see above.
+    unsafe { asm!("mov {0:e}, dword ptr [{0}]", inout(reg) address => _) };
+}
+
+fn write(address: usize) {
+    // SAFETY: see above; the value is the one that is there, or the address is not ours.
+    unsafe { asm!("or byte ptr [{0}], 0", in(reg) address) };
+}
+
+fn jump(address: usize) {
+    // SAFETY: see above.
+    unsafe { asm!("call {0}", in(reg) address, clobber_abi("C")) };
+}
+
+fn stack_noncanonical() {
+    // SAFETY: see above; the stack pointer is put back.
+    unsafe {
+        asm!(
+            "mov {saved}, rsp",
+            "mov rsp, {wild}",
+            "push rax",
+            "mov rsp, {saved}",
+            saved = out(reg) _,
+            wild = in(reg) NONCANONICAL,
+        );
+    }
+}
+
+fn div0() {
+    // SAFETY: see above.
+    unsafe { asm!("div {0:e}", in(reg) 0u32, inout("eax") 1u32 => _, inout("edx") 0u32 => _) };
+}
+
+fn hlt() {
+    // SAFETY: see above.
+    unsafe { asm!("hlt") };
+}
+
+fn cli() {
+    // SAFETY: see above.
+    unsafe { asm!("cli") };
+}
+
+fn port_in() {
+    // SAFETY: see above.
+    unsafe { asm!("in al, dx", in("dx") 0x60u16, out("al") _) };
+}
+
+fn rdmsr() {
+    // SAFETY: see above.
+    unsafe { asm!("rdmsr", in("ecx") 0xc000_0080u32, out("eax") _, out("edx") _) };
+}
+
+fn cr3() {
+    // SAFETY: see above.
+    unsafe { asm!("mov {0}, cr3", out(reg) _) };
+}
+
+fn lidt() {
+    let table = [0u8; 10];
+    // SAFETY: see above.
+    unsafe { asm!("lidt [{0}]", in(reg) table.as_ptr()) };
+}
+
+fn int80() {
+    // SAFETY: see above; 0xffff is no 32-bit call.
+    unsafe { asm!("int 0x80", inout("eax") 0xffffu32 => _) };
+}
+
+fn ud2() {
+    // SAFETY: see above.
+    unsafe { asm!("ud2") };
+}
+
+fn int3() {
+    // SAFETY: see above.
+    unsafe { asm!("int3") };
+}
+
+fn single_step() {
+    // SAFETY: see above; sets the trap flag.
+    unsafe {
+        asm!(
+            "sub rsp, 128",
+            "pushfq",
+            "or qword ptr [rsp], 0x100",
+            "popfq",
+            "add rsp, 128"
+        )
+    };
+}
+
+fn stack_overflow() {
+    // SAFETY: see above; pushes until there is no stack left.
+    unsafe { asm!("2: push rax", "jmp 2b") };
+}
+
+fn exec_stack() {
+    let ret = [0xc3u8; 16];
+    jump(ret.as_ptr() as usize);
+}
+
+fn sigreturn() {
+    // SAFETY: see above; a frame of bytes that are no frame: user code with the kernel's selectors.
+    unsafe { asm!("lea rsp, [{0}]", "mov eax, 15", "syscall", in(reg) WILD_FRAME.as_ptr()) };
+}
+
+/// A signal frame with 0x0101.. in every field: an instruction pointer that is not canonical.
+static WILD_FRAME: [u8; 2048] = [1; 2048];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw::{Fork, exit, fork};
+    use rustix::process::{WaitOptions, waitpid};
+
+    #[test]
+    fn linux_ends_the_process_with_the_same_signal() {
+        for fault in FAULTS.iter().filter(|fault| fault.as_linux) {
+            let Fork::Parent(pid) = fork().unwrap() else {
+                fault.commit();
+                exit(0)
+            };
+            let (_, status) = waitpid(Some(pid), WaitOptions::empty()).unwrap().unwrap();
+            assert_eq!(
+                status.terminating_signal(),
+                Some(fault.signal),
+                "{}",
+                fault.name
+            );
+        }
+    }
+}

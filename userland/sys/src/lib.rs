@@ -1,7 +1,7 @@
 //! The container calls of Berth for programs, and the few things a program can only do with
 //! unsafe code: making a call by number, forking, installing a signal handler, executing an
-//! instruction that faults. Everything unsafe of the userland is in the modules [`raw`],
-//! [`forward`], [`fault`] and [`wild`]; programs forbid it.
+//! instruction that faults. Everything unsafe of the userland is in this crate, in the modules that
+//! allow it below; programs forbid it.
 #![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -11,6 +11,10 @@ pub mod container;
 pub mod fault;
 #[allow(unsafe_code)]
 pub mod forward;
+#[allow(unsafe_code)]
+pub mod handler;
+#[allow(unsafe_code)]
+pub mod memory;
 #[allow(unsafe_code)]
 pub mod raw;
 #[allow(unsafe_code)]

@@ -116,3 +116,10 @@ pub fn exit(code: i32) -> ! {
     // SAFETY: _exit takes a number and does not return.
     unsafe { libc::_exit(code) }
 }
+
+/// The processor's time stamp counter; under an emulator that counts instructions, their number.
+#[must_use]
+pub fn time_stamp() -> u64 {
+    // SAFETY: every x86-64 has it, and the kernel leaves it to programs.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}

@@ -1,0 +1,210 @@
+//! Pages of one's own, to see what the kernel allows on them.
+//!
+//! An access that the kernel refuses ends the process with a signal; callers who expect that do it
+//! in a child.
+
+use core::ffi::c_void;
+use core::ptr::null_mut;
+
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
+
+/// Bytes in a page.
+pub const PAGE: usize = 4096;
+
+/// Pages that nothing else in the process uses, until it is dropped.
+pub struct Region {
+    start: *mut c_void,
+    pages: usize,
+}
+
+/// Whether writes are seen by a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Copied on write.
+    Private,
+    /// Seen by both.
+    Shared,
+}
+
+impl Sharing {
+    fn flags(self) -> MapFlags {
+        match self {
+            Self::Private => MapFlags::PRIVATE,
+            Self::Shared => MapFlags::SHARED,
+        }
+    }
+}
+
+impl Region {
+    /// Pages of zeros that can be read and written.
+    ///
+    /// # Errors
+    /// See mmap(2).
+    pub fn anonymous(pages: usize, sharing: Sharing) -> Result<Self, Errno> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let bytes = pages.saturating_mul(PAGE);
+        // SAFETY: without MAP_FIXED the kernel picks addresses that are free.
+        let start = unsafe { mmap_anonymous(null_mut(), bytes, access, sharing.flags()) }?;
+        Ok(Self { start, pages })
+    }
+
+    /// The first pages of a file.
+    ///
+    /// # Errors
+    /// See mmap(2).
+    pub fn file(file: BorrowedFd<'_>, pages: usize, sharing: Sharing) -> Result<Self, Errno> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let bytes = pages.saturating_mul(PAGE);
+        // SAFETY: as above; the bytes are only read and written one at a time, volatile.
+        let start = unsafe { mmap(null_mut(), bytes, access, sharing.flags(), file, 0) }?;
+        Ok(Self { start, pages })
+    }
+
+    /// The address of a byte.
+    #[must_use]
+    pub fn address(&self, offset: usize) -> u64 {
+        self.start as u64 + offset as u64
+    }
+
+    /// The byte at `offset`.
+    #[must_use]
+    pub fn read(&self, offset: usize) -> u8 {
+        // SAFETY: in these pages, whose bytes have no other user; unmapped ones end the process.
+        unsafe { self.byte(offset).read_volatile() }
+    }
+
+    /// Sets the byte at `offset`.
+    pub fn write(&self, offset: usize, value: u8) {
+        // SAFETY: as above.
+        unsafe { self.byte(offset).write_volatile(value) };
+    }
+
+    /// Calls what is at `offset` as code.
+    pub fn execute(&self, offset: usize) {
+        let address = self.byte(offset);
+        // SAFETY: the caller wrote a function there that returns at once, or the kernel ends the
+        // process for executing data.
+        unsafe { core::arch::asm!("call {0}", in(reg) address, clobber_abi("C")) };
+    }
+
+    fn byte(&self, offset: usize) -> *mut u8 {
+        assert!(
+            offset < self.pages.saturating_mul(PAGE),
+            "offset {offset} is outside"
+        );
+        self.start.cast::<u8>().wrapping_add(offset)
+    }
+
+    fn range(&self, first: usize, pages: usize) -> (*mut c_void, usize) {
+        assert!(
+            first.saturating_add(pages) <= self.pages,
+            "pages {first}+{pages} are outside"
+        );
+        let start = self
+            .start
+            .cast::<u8>()
+            .wrapping_add(first.saturating_mul(PAGE));
+        (start.cast(), pages.saturating_mul(PAGE))
+    }
+
+    /// Sets what may be done with some of the pages.
+    ///
+    /// # Errors
+    /// See mprotect(2).
+    pub fn protect(&self, first: usize, pages: usize, access: Access) -> Result<(), Errno> {
+        let (start, bytes) = self.range(first, pages);
+        // SAFETY: these pages have no other user.
+        unsafe { mprotect(start, bytes, access.flags()) }
+    }
+
+    /// Gives some of the pages back.
+    ///
+    /// # Errors
+    /// See munmap(2).
+    pub fn unmap(&self, first: usize, pages: usize) -> Result<(), Errno> {
+        let (start, bytes) = self.range(first, pages);
+        // SAFETY: these pages have no other user.
+        unsafe { munmap(start, bytes) }
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // Nothing else lies there even if parts were unmapped before: programs that use this have
+        // one thread, and their allocator's pages are its own. An error leaves pages, no more.
+        let _ = self.unmap(0, self.pages);
+    }
+}
+
+/// What may be done with a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    None,
+    /// Reading.
+    Read,
+    /// Reading and writing.
+    Write,
+    /// Reading and executing.
+    Execute,
+}
+
+impl Access {
+    fn flags(self) -> MprotectFlags {
+        match self {
+            Self::None => MprotectFlags::empty(),
+            Self::Read => MprotectFlags::READ,
+            Self::Write => MprotectFlags::READ | MprotectFlags::WRITE,
+            Self::Execute => MprotectFlags::READ | MprotectFlags::EXEC,
+        }
+    }
+}
+
+/// What write(2) says to `length` bytes at any `address`: the kernel only reads there.
+///
+/// # Errors
+/// See write(2).
+pub fn write_from(fd: BorrowedFd<'_>, address: u64, length: usize) -> Result<usize, Errno> {
+    use rustix::fd::AsRawFd;
+    // SAFETY: the kernel checks the address; it changes no memory of this process.
+    let raw = unsafe { libc::write(fd.as_raw_fd(), address as *const c_void, length) };
+    usize::try_from(raw).map_err(|_| crate::raw::last_errno())
+}
+
+/// What read(2) says when it shall put bytes into `region` from `offset` on, however many.
+///
+/// # Errors
+/// See read(2).
+pub fn read_into(
+    fd: BorrowedFd<'_>,
+    region: &Region,
+    offset: usize,
+    length: usize,
+) -> Result<usize, Errno> {
+    use rustix::fd::AsRawFd;
+    assert!(offset.saturating_add(length) <= region.pages.saturating_mul(PAGE));
+    // SAFETY: the bytes are the region's, which has no other user; unmapped ones are EFAULT.
+    let raw = unsafe {
+        libc::read(
+            fd.as_raw_fd(),
+            region.address(offset) as *mut c_void,
+            length,
+        )
+    };
+    usize::try_from(raw).map_err(|_| crate::raw::last_errno())
+}
+
+/// Makes a call that takes numbers only, such as one that does not exist.
+///
+/// # Errors
+/// The kernel's.
+pub fn nonexistent_call(number: u32) -> Result<(), Errno> {
+    assert!(number >= 2000, "a number that no kernel uses");
+    // SAFETY: no kernel has this call, and it gets no address.
+    match unsafe { libc::syscall(libc::c_long::from(number)) } {
+        -1 => Err(crate::raw::last_errno()),
+        _ => Ok(()),
+    }
+}
