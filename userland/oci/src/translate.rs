@@ -392,4 +392,64 @@ mod tests {
         );
         assert!(text_of("[]").unwrap_err().contains("/: must be an object"));
     }
+
+    /// What one side writes the other side reads: the kernel's parser gives back every value.
+    #[test]
+    fn the_kernel_reads_what_is_written() {
+        let odd = "a:b,c\\d\ne =  #f";
+        let json = serde_json::json!({
+            "ociVersion": "1.3.0",
+            "root": {"path": " root:fs", "readonly": true},
+            "hostname": " h ",
+            "annotations": {"k:,\\\n": odd, "empty": ""},
+            "process": {
+                "cwd": "/ x",
+                "user": {"uid": 7, "gid": 8},
+                "args": ["sh", odd, " x ", "a\n"],
+                "env": [format!("A={odd}"), "B="],
+            },
+            "mounts": [{"destination": odd, "type": odd, "source": odd, "options": [odd, "ro"]}],
+            "hooks": {"prestart": [{"path": format!("/{odd}"), "args": [odd], "env": [format!("C={odd}")], "timeout": 3}]},
+            "linux": {"namespaces": [{"type": "uts", "path": format!("/{odd}")}, {"type": "pid"}]},
+        });
+        let config = berth_oci::OciConfig::parse(&translate(&json).unwrap()).unwrap();
+        assert_eq!(
+            (config.root.path.as_str(), config.root.readonly),
+            (" root:fs", true)
+        );
+        assert_eq!(config.hostname.as_deref(), Some(" h "));
+        let annotations = config
+            .annotations
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()));
+        assert_eq!(
+            annotations.collect::<Vec<_>>(),
+            [("empty", ""), ("k:,\\\n", odd)]
+        );
+        let process = config.process.unwrap();
+        assert_eq!(
+            (process.cwd.as_str(), process.uid, process.gid),
+            ("/ x", 7, 8)
+        );
+        assert_eq!(process.args, ["sh", odd, " x ", "a\n"]);
+        assert_eq!(process.env, [format!("A={odd}"), "B=".to_owned()]);
+        let mount = &config.mounts[0];
+        assert_eq!(
+            (&*mount.destination, &*mount.mount_type, &*mount.source),
+            (odd, odd, odd)
+        );
+        assert_eq!(mount.options, [odd, "ro"]);
+        let hook = &config.hooks.prestart[0];
+        assert_eq!(
+            (hook.path.clone(), hook.timeout_secs),
+            (format!("/{odd}"), 3)
+        );
+        assert_eq!(
+            (hook.args.clone(), hook.env.clone()),
+            (vec![odd.to_owned()], vec![format!("C={odd}")])
+        );
+        let uts = &config.linux.namespaces[0];
+        assert_eq!(uts.path, Some(format!("/{odd}")));
+        assert_eq!(config.linux.namespaces.len(), 2);
+    }
 }
