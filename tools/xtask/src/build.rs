@@ -4,6 +4,7 @@ use crate::initramfs;
 use crate::paths::Paths;
 use crate::process::output;
 use crate::setup;
+use crate::symbols;
 use crate::toolchain::{KERNEL, Toolchain, USERLAND};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,9 @@ pub fn kernel(paths: &Paths) -> Result<()> {
     let [elf] = built.as_slice() else {
         bail!("the kernel build made {} programs, not one", built.len());
     };
-    install(elf, &paths.kernel_elf())
+    let named = paths.target().join("kernel/berth.named");
+    symbols::embed(elf, &named)?;
+    install(&named, &paths.kernel_elf())
 }
 
 /// `cargo SUBCOMMAND` for a target without an operating system; its own target directory keeps it out of the way of host builds.

@@ -20,6 +20,7 @@ mod run;
 mod rundir;
 mod setup;
 mod streams;
+mod symbols;
 mod terminal;
 mod testing;
 mod tidy;
