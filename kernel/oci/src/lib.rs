@@ -10,7 +10,8 @@
 //! of it: a kernel carries out the steps. It allocates, but does no input or output, uses
 //! no unsafe code, and imports no kernel, so any kernel can take it.
 //!
-//! 1. [`OciConfig::parse`] reads lines of `key=value` and refuses what it does not know.
+//! 1. [`OciConfig::parse`] reads lines of `key=value` and refuses what it does not know;
+//!    [`config::ConfigReader`] does so in bounded portions.
 //! 2. [`plan`], [`plan_start`] and [`plan_delete`] turn a configuration into [`Step`]s,
 //!    and refuse what the kernel's [`FeatureSet`] does not have, by key and value.
 //! 3. [`Operation`] is one plan in progress. [`poll`](Operation::poll) it with the

@@ -1,4 +1,5 @@
 //! The reference of the configuration, held against the parser.
+#![cfg(feature = "alloc")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use berth_oci::config::KEYS;

@@ -1,6 +1,7 @@
 //! Faults that configuration parsers are known for, each beside a good neighbour.
 //!
 //! The names `pNN` are rows of the list of faults that this parser was written against.
+#![cfg(feature = "alloc")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;

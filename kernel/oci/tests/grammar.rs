@@ -1,10 +1,11 @@
 //! The grammar: structured values, keys that need each other, and what comes back.
+#![cfg(feature = "alloc")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
 use berth_oci::OciConfig;
-use berth_oci::config::{OciCpu, OciMemory};
+use berth_oci::config::{ConfigReader, OciCpu, OciMemory, Reading};
 use common::{BASE, bad, good, with};
 
 #[test]
@@ -198,4 +199,28 @@ fn validate_finds_what_text_could_not_say() {
     let mut rootless = config;
     rootless.root.path.clear();
     assert!(rootless.validate().is_err());
+}
+
+#[test]
+fn a_text_can_be_read_in_portions() {
+    let text = format!("{BASE}hostname=x\n# end\n\nprocess_arg=a\nhook_poststop=/h\nhook_arg=h\n");
+    let whole = OciConfig::parse(&text).unwrap();
+    for lines in 1..12 {
+        let mut reader = ConfigReader::new(text.as_bytes()).unwrap();
+        let mut turns = 0;
+        let config = loop {
+            turns += 1;
+            match reader.advance(lines).unwrap() {
+                Reading::More(rest) => reader = rest,
+                Reading::Done(config) => break config,
+            }
+        };
+        assert_eq!(config, whole);
+        assert_eq!(turns, text.lines().count() / lines + 1);
+    }
+    let reader = ConfigReader::new("root_path=r\nbad").unwrap();
+    let Ok(Reading::More(reader)) = reader.advance(1) else {
+        panic!("the first line is good");
+    };
+    assert_eq!(reader.advance(1).unwrap_err().line, 2);
 }

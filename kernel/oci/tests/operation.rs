@@ -1,4 +1,5 @@
 //! Operations: failure and abort at every step, and what is left.
+#![cfg(feature = "alloc")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use berth_oci::{

@@ -1,9 +1,10 @@
 //! Plans: their order, and what they refuse.
+#![cfg(feature = "alloc")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use berth_oci::{
-    Feature, FeatureSet, MountFlags, OciConfig, Plan, Refusal, RefusalKind, Step, plan,
-    plan_delete, plan_start,
+    Feature, FeatureSet, HookKind, HookStep, MountFlags, OciConfig, Plan, Refusal, RefusalKind,
+    Step, plan, plan_delete, plan_start,
 };
 
 /// What a first, small kernel enforces.
@@ -155,6 +156,41 @@ fn hooks_run_in_order_before_the_pivot() {
             "O-delete-3 release id",
         ]
     );
+}
+
+/// NVIDIAScape: a hook that runs for the host must not see the container's environment.
+#[test]
+fn only_start_container_hooks_see_the_environment_of_the_process() {
+    for kind in HookKind::ALL {
+        let config = config(&format!(
+            "process_arg=a\nprocess_env=LD_PRELOAD=/evil.so\nhook_{kind}=/h\n\
+             hook_{kind}=/h\nhook_env=OWN=1\nhook_arg=name\nhook_arg=-x"
+        ));
+        let [bare, own] = [0, 1].map(|index| HookStep { kind: *kind, index });
+        let inherits = *kind == HookKind::StartContainer;
+        let expected: &[&str] = if inherits {
+            &["LD_PRELOAD=/evil.so"]
+        } else {
+            &[]
+        };
+        assert_eq!(bare.env(&config), expected, "{kind}");
+        assert_eq!(own.env(&config), ["OWN=1"]);
+        assert_eq!(bare.of(&config).unwrap().argv(), ["/h"]);
+        assert_eq!(own.of(&config).unwrap().argv(), ["name", "-x"]);
+    }
+}
+
+/// L15: the root is pivoted once, after everything that is mounted outside.
+#[test]
+fn l15_the_root_is_pivoted_once() {
+    let plan = planned(CONTAINER, SMALL);
+    let pivots = plan.steps().iter().filter(|step| **step == Step::PivotRoot);
+    assert_eq!(pivots.count(), 1);
+    let at = |wanted: &dyn Fn(&Step) -> bool| plan.steps().iter().rposition(wanted).unwrap();
+    let pivot = at(&|step| *step == Step::PivotRoot);
+    assert!(at(&|step| matches!(step, Step::Mount(_))) < pivot);
+    assert!(pivot < at(&|step| *step == Step::RemountRootReadonly));
+    assert!(pivot < at(&|step| *step == Step::CreateTask));
 }
 
 #[test]

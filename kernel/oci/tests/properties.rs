@@ -1,4 +1,5 @@
 //! Properties of the parser for input that nobody thought of.
+#![cfg(feature = "alloc")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use berth_oci::config::KEYS;

@@ -113,6 +113,15 @@ const fn key_of(kind: HookKind) -> K {
 }
 
 impl OciHook {
+    /// The argument vector to execute with, the program's name first.
+    #[must_use]
+    pub fn argv(&self) -> &[String] {
+        match self.args.as_slice() {
+            [] => core::slice::from_ref(&self.path),
+            args => args,
+        }
+    }
+
     fn read(value: &str) -> Read<Self> {
         let fields = Fields::split(value, 1, 2, "path[:seconds]")?;
         let timeout_secs = match fields.has(1) {

@@ -31,6 +31,7 @@ pub use linux::{
     RootfsPropagation, TimeClock,
 };
 pub use mount::OciMount;
+pub use parse::{ConfigReader, Reading};
 pub use process::{
     CapabilitySet, IoPriorityClass, OciCapabilities, OciConsoleSize, OciExecCpuAffinity,
     OciIoPriority, OciProcess, OciRlimit, OciScheduler, RlimitKind, SchedulerFlag, SchedulerPolicy,
@@ -89,7 +90,7 @@ impl OciConfig {
     /// # Errors
     /// The first fault in the text, with its line.
     pub fn parse_bytes(input: &[u8]) -> Result<Self, ConfigError> {
-        parse::parse(lexer::check_text(input)?)
+        parse::parse(input)
     }
 
     /// Checks a configuration that was built or changed by code.

@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, ConfigErrorKind, Fault};
 use super::key::{Arity, KEYS, Key};
-use super::lexer::{Line, lines};
+use super::lexer::{LINES_MAX, Lexer, Line, check_size};
 use super::value::Read;
 use super::{OciConfig, OciMount, OciProcess, OciSeccomp};
 use crate::hooks::HookKind;
@@ -11,19 +11,74 @@ use crate::nearest::nearest;
 use alloc::format;
 use alloc::vec::Vec;
 
-/// Reads a text whose limits have been checked.
-pub(crate) fn parse(text: &str) -> Result<OciConfig, ConfigError> {
-    let mut parser = Parser::default();
-    for line in lines(text) {
-        let line = line?;
-        parser
-            .line(line)
-            .map_err(|fault| with_line_hint(fault, line).at(line.number, line.key, line.value))?;
+/// A configuration that is read in portions.
+///
+/// For kernels that do nothing for long: each [`advance`](Self::advance) reads a bounded
+/// number of lines. [`OciConfig::parse`] reads all of them at once.
+#[derive(Debug)]
+pub struct ConfigReader<T> {
+    text: T,
+    lexer: Lexer,
+    parser: Parser,
+}
+
+/// How far a [`ConfigReader`] has come.
+#[derive(Debug)]
+pub enum Reading<T> {
+    /// There are more lines.
+    More(ConfigReader<T>),
+    /// The whole text was read and is valid.
+    Done(OciConfig),
+}
+
+impl<T: AsRef<[u8]>> ConfigReader<T> {
+    /// Begins to read `text`.
+    ///
+    /// # Errors
+    /// When the text is longer than [`TEXT_MAX`](super::TEXT_MAX).
+    pub fn new(text: T) -> Result<Self, ConfigError> {
+        check_size(text.as_ref())?;
+        Ok(Self {
+            text,
+            lexer: Lexer::default(),
+            parser: Parser::default(),
+        })
     }
-    let config = parser.config;
-    match config.check_relations() {
-        Ok(()) => Ok(config),
-        Err(broken) => Err(broken.locate(text)),
+
+    /// Reads at most `lines` lines. What concerns more than one line is checked after the
+    /// last.
+    ///
+    /// # Errors
+    /// The first fault in the text, with its line.
+    pub fn advance(mut self, lines: usize) -> Result<Reading<T>, ConfigError> {
+        for _ in 0..lines {
+            match self.lexer.next(self.text.as_ref()) {
+                Some(Ok(Some(line))) => self.parser.line(line)?,
+                Some(Ok(None)) => {}
+                Some(Err(error)) => return Err(error),
+                None => return self.finish().map(Reading::Done),
+            }
+        }
+        Ok(Reading::More(self))
+    }
+
+    fn finish(self) -> Result<OciConfig, ConfigError> {
+        let config = self.parser.config;
+        match config.check_relations() {
+            Ok(()) => Ok(config),
+            Err(broken) => Err(broken.locate(self.text.as_ref())),
+        }
+    }
+}
+
+/// Reads the whole text.
+pub(super) fn parse(text: &[u8]) -> Result<OciConfig, ConfigError> {
+    let mut reader = ConfigReader::new(text)?;
+    loop {
+        match reader.advance(LINES_MAX)? {
+            Reading::More(rest) => reader = rest,
+            Reading::Done(config) => return Ok(config),
+        }
     }
 }
 
@@ -46,7 +101,7 @@ fn with_line_hint(fault: Fault, line: Line<'_>) -> Fault {
 }
 
 /// A configuration in the making.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Parser {
     config: OciConfig,
     /// Keys given so far that may be given once. At most as many as there are keys.
@@ -56,7 +111,12 @@ struct Parser {
 }
 
 impl Parser {
-    fn line(&mut self, line: Line<'_>) -> Read<()> {
+    fn line(&mut self, line: Line<'_>) -> Result<(), ConfigError> {
+        self.assign(line)
+            .map_err(|fault| with_line_hint(fault, line).at(line.number, line.key, line.value))
+    }
+
+    fn assign(&mut self, line: Line<'_>) -> Read<()> {
         let key = Key::from_name(line.key).ok_or_else(|| unknown_key(line.key))?;
         self.check_once(key, line.number)?;
         self.set(key, line.value)

@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, Fault};
 use super::key::{BaseKey, Key, LinuxKey, MountKey, ProcessKey, ResourceKey, SeccompKey};
-use super::lexer::lines;
+use super::lexer::assignments;
 use super::{
     OciConfig, OciProcess, OciScheduler, OciSeccomp, SchedulerFlag, SchedulerPolicy, SeccompAction,
 };
@@ -22,12 +22,9 @@ impl Broken {
     }
 
     /// The error at the last line of `text` that has the key, or at no line.
-    pub(super) fn locate(self, text: &str) -> ConfigError {
+    pub(super) fn locate(self, text: &[u8]) -> ConfigError {
         let name = self.key.as_str();
-        let line = lines(text)
-            .filter_map(Result::ok)
-            .filter(|line| line.key == name)
-            .last();
+        let line = assignments(text).filter(|line| line.key == name).last();
         match line {
             Some(line) => self.fault.at(line.number, name, line.value),
             None => self.fault.at(0, name, ""),

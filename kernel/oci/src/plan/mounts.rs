@@ -1,5 +1,6 @@
 //! Which mounts can be made.
 
+use super::refusal::excerpt;
 use super::{MountStep, Planner, Refusal, Step};
 use crate::config::OciMount;
 use crate::feature::Feature;
@@ -85,7 +86,7 @@ impl Planner<'_> {
         let options = MountOptions::parse(mount.options.iter().map(|option| option.as_str()))
             .map_err(|error| invalid(format!("{error}")))?;
         let Some((kind, feature)) = MountKind::of(mount, &options) else {
-            let reason = format!("unknown file system type {:?}", mount.mount_type);
+            let reason = format!("unknown file system type {:?}", excerpt(&mount.mount_type));
             return Err(invalid(reason));
         };
         self.need(feature, mount)?;
@@ -163,7 +164,7 @@ impl Planner<'_> {
 fn check_kind(mount: &OciMount, kind: MountKind, options: &MountOptions) -> Result<(), Refusal> {
     let invalid = |reason: String| Err(Refusal::invalid(KEY, mount, reason));
     if options.tmpcopyup && kind != MountKind::Tmpfs {
-        return invalid(format!("tmpcopyup needs a tmpfs, not {}", mount.mount_type));
+        return invalid(String::from("tmpcopyup needs a tmpfs"));
     }
     if kind != MountKind::Bind {
         return Ok(());
@@ -180,7 +181,7 @@ fn check_kind(mount: &OciMount, kind: MountKind, options: &MountOptions) -> Resu
 
 /// A bind has no file system of its own that could take the option as data.
 fn unknown_option(option: &str) -> String {
-    let mut reason = format!("unknown mount option {option:?}");
+    let mut reason = format!("unknown mount option {:?}", excerpt(option));
     if let Some(name) = nearest(option, mount_option_names()) {
         reason.push_str(&format!(" (did you mean {name}?)"));
     }

@@ -88,7 +88,7 @@ impl From<TryReserveError> for Refusal {
 }
 
 /// At most [`EXCERPT_MAX`] bytes of what `value` prints.
-fn excerpt(value: impl fmt::Display) -> String {
+pub(super) fn excerpt(value: impl fmt::Display) -> String {
     let mut text = Excerpt(String::new());
     // An error only says that the text was cut.
     let _ = write!(text, "{value}");

@@ -5,6 +5,7 @@ use crate::config::{OciConfig, OciHook, OciMount};
 use crate::hooks::HookKind;
 use crate::mount_options::MountOptions;
 use crate::namespace::OciNamespaceKind;
+use alloc::string::String;
 use core::fmt;
 
 /// Where a namespace of a container comes from (N-2, N-3).
@@ -51,6 +52,18 @@ impl HookStep {
     #[must_use]
     pub fn of<'c>(&self, config: &'c OciConfig) -> Option<&'c OciHook> {
         config.hooks.get(self.kind, self.index)
+    }
+
+    /// The complete environment of the hook, `NAME=VALUE` each. Only a `startContainer`
+    /// hook that has none of its own gets that of the process: all others run for the
+    /// host, which must not do what a container's environment says.
+    #[must_use]
+    pub fn env<'c>(&self, config: &'c OciConfig) -> &'c [String] {
+        let own = self.of(config).map_or(&[][..], |hook| &hook.env);
+        match &config.process {
+            Some(process) if own.is_empty() && self.kind.inherits_process_env() => &process.env,
+            _ => own,
+        }
     }
 }
 
