@@ -13,7 +13,7 @@ pub fn count(k: &Kernel, _m: &dyn Machine) -> AuditRecord {
         frames: used.saturating_sub(k.frames.used_by_heap()) as u64,
         tasks: k.tasks.tasks.len() as u64,
         processes: k.tasks.processes.len() as u64,
-        spaces: k.spaces.len() as u64,
+        spaces: k.spaces.len().saturating_add(k.spaces.objects()) as u64,
         inodes: k.fs.inodes.len() as u64,
         files: k.fs.files.len() as u64,
         mounts: k.fs.mounts.len() as u64,

@@ -25,11 +25,30 @@ impl Text {
         }
     }
 
+    /// How long it is.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Appends blanks until what begins at `from` is `width` bytes long.
+    pub(super) fn pad(&mut self, from: usize, width: usize) {
+        while !self.failed && self.len() < from.saturating_add(width) {
+            self.push(b" ");
+        }
+    }
+
     /// Appends bytes with blanks, tabs, newlines and backslashes as `\` and three octal digits
     /// (proc(5), mounts).
     pub(super) fn push_escaped(&mut self, bytes: &[u8], also: &[u8]) {
+        self.push_escaping(bytes, |byte| {
+            matches!(byte, b' ' | b'\t' | b'\n' | b'\\') || also.contains(&byte)
+        });
+    }
+
+    /// Appends bytes with those chosen as `\` and three octal digits.
+    pub(super) fn push_escaping(&mut self, bytes: &[u8], chosen: impl Fn(u8) -> bool) {
         for &byte in bytes {
-            if matches!(byte, b' ' | b'\t' | b'\n' | b'\\') || also.contains(&byte) {
+            if chosen(byte) {
                 self.line(format_args!("\\{byte:03o}"));
             } else {
                 self.push(&[byte]);

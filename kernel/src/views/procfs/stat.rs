@@ -76,16 +76,7 @@ fn stat_line(pid: u32, name: &[u8], state: char, s: &Stat) -> Result<Vec<u8>, St
     field(&0);
     field(&(s.start / TICK));
     // 23: vsize rss rsslim startcode endcode startstack kstkesp kstkeip
-    for value in [
-        m.bytes,
-        m.resident,
-        u64::MAX,
-        m.code.0,
-        m.code.1,
-        m.stack,
-        0,
-        0,
-    ] {
+    for value in [m.bytes, m.resident, u64::MAX, m.code.0, m.code.1, 0, 0, 0] {
         field(&value);
     }
     // 31: signal blocked sigignore sigcatch; of the first 31 signals
@@ -108,21 +99,21 @@ fn stat_line(pid: u32, name: &[u8], state: char, s: &Stat) -> Result<Vec<u8>, St
 }
 
 /// /proc/PID/stat: of the whole process.
-pub(super) fn stat(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Content {
-    any_stat(k, m, node, true)
+pub(super) fn stat(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
+    any_stat(k, node, true)
 }
 
 /// /proc/PID/task/TID/stat: of one thread.
-pub(super) fn thread_stat(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Content {
-    any_stat(k, m, node, false)
+pub(super) fn thread_stat(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
+    any_stat(k, node, false)
 }
 
-fn any_stat(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode, whole: bool) -> Content {
+fn any_stat(k: &Kernel, node: ViewNode, whole: bool) -> Content {
     let s = &Source::of(k);
     let subject = Subject::of(s, node)?;
     let (process, task) = (subject.process(s)?, subject.task(s)?);
     let may_look = subject.check_access(s).is_ok();
-    let mut facts = memory::facts(k, m, &subject);
+    let mut facts = memory::facts(k, &subject);
     if !may_look {
         facts = facts.without_addresses();
     }
@@ -171,14 +162,14 @@ fn signals(_s: &Source, _task: &Task) -> (u64, u64) {
 }
 
 /// /proc/PID/status, and of a thread.
-pub(super) fn status(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Content {
+pub(super) fn status(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
     let s = &Source::of(k);
     let subject = Subject::of(s, node)?;
     let (process, task) = (subject.process(s)?, subject.task(s)?);
-    let facts = memory::facts(k, m, &subject);
+    let facts = memory::facts(k, &subject);
     let mut text = Text::default();
     put!(text, "Name:\t");
-    text.push_escaped(process::name(&task.comm), b"");
+    text.push_escaping(process::name(&task.comm), |b| matches!(b, b'\n' | b'\\'));
     text.push(b"\n");
     identity(s, &mut text, &subject, process, task);
     numbers(s, &mut text, &subject, process);
