@@ -5,6 +5,7 @@
 //! [`elf`], [`stack`] and [`exec`] (programs).
 
 pub mod area;
+pub mod elf;
 pub mod exec;
 pub mod fault;
 pub mod fork;
@@ -12,6 +13,7 @@ pub mod frames;
 pub mod oom;
 pub mod page;
 pub mod range;
+pub mod stack;
 pub mod teardown;
 pub mod user;
 
