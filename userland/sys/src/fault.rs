@@ -91,26 +91,24 @@ impl Fault {
     }
 }
 
-// In all that follows: the instruction faults and the process ends. Where it does not fault it
-// clobbers no more than it says, or the process is lost, which is then the finding.
 
 fn read(address: usize) {
-    // SAFETY: see above.
+    // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("mov {0:e}, dword ptr [{0}]", inout(reg) address => _) };
 }
 
 fn write(address: usize) {
-    // SAFETY: see above; the value is the one that is there, or the address is not ours.
+    // SAFETY: faults, which ends the process; else the value stays what it was.
     unsafe { asm!("or byte ptr [{0}], 0", in(reg) address) };
 }
 
 fn jump(address: usize) {
-    // SAFETY: see above.
+    // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("call {0}", in(reg) address, clobber_abi("C")) };
 }
 
 fn stack_noncanonical() {
-    // SAFETY: see above; the stack pointer is put back.
+    // SAFETY: faults, which ends the process; else the stack pointer is put back.
     unsafe {
         asm!(
             "mov {saved}, rsp",
@@ -124,58 +122,58 @@ fn stack_noncanonical() {
 }
 
 fn div0() {
-    // SAFETY: see above.
+    // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("div {0:e}", in(reg) 0u32, inout("eax") 1u32 => _, inout("edx") 0u32 => _) };
 }
 
 fn hlt() {
-    // SAFETY: see above.
+    // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("hlt") };
 }
 
 fn cli() {
-    // SAFETY: see above.
+    // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("cli") };
 }
 
 fn port_in() {
-    // SAFETY: see above.
+    // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("in al, dx", in("dx") 0x60u16, out("al") _) };
 }
 
 fn rdmsr() {
-    // SAFETY: see above.
+    // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("rdmsr", in("ecx") 0xc000_0080u32, out("eax") _, out("edx") _) };
 }
 
 fn cr3() {
-    // SAFETY: see above.
+    // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("mov {0}, cr3", out(reg) _) };
 }
 
 fn lidt() {
     let table = [0u8; 10];
-    // SAFETY: see above.
+    // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("lidt [{0}]", in(reg) table.as_ptr()) };
 }
 
 fn int80() {
-    // SAFETY: see above; 0xffff is no 32-bit call.
+    // SAFETY: faults, which ends the process; else 0xffff is no 32-bit call.
     unsafe { asm!("int 0x80", inout("eax") 0xffffu32 => _) };
 }
 
 fn ud2() {
-    // SAFETY: see above.
+    // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("ud2") };
 }
 
 fn int3() {
-    // SAFETY: see above.
+    // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("int3") };
 }
 
 fn single_step() {
-    // SAFETY: see above; sets the trap flag.
+    // SAFETY: traps, which ends the process; the stack pointer is put back.
     unsafe {
         asm!(
             "sub rsp, 128",
@@ -188,7 +186,7 @@ fn single_step() {
 }
 
 fn stack_overflow() {
-    // SAFETY: see above; pushes until there is no stack left.
+    // SAFETY: pushes until there is no stack left, which ends the process.
     unsafe { asm!("2: push rax", "jmp 2b") };
 }
 
@@ -198,7 +196,7 @@ fn exec_stack() {
 }
 
 fn sigreturn() {
-    // SAFETY: see above; a frame of bytes that are no frame: user code with the kernel's selectors.
+    // SAFETY: bytes that are no signal frame, which ends the process.
     unsafe { asm!("lea rsp, [{0}]", "mov eax, 15", "syscall", in(reg) WILD_FRAME.as_ptr()) };
 }
 
