@@ -8,7 +8,7 @@ use crate::paths::Paths;
 use crate::process::output;
 use crate::tree::Tree;
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Text files of the base: (guest path, permissions, content).
@@ -34,7 +34,11 @@ const TEXTS: [(&str, u32, &str); 7] = [
         0o644,
         "export PATH=/bin:/sbin HOME=/root\nPS1='berth:\\w# '\n",
     ),
-    ("/etc/demo.sh", 0o755, include_str!("../guest/demo.sh")),
+    (
+        "/etc/demo.sh",
+        0o755,
+        include_str!("../../../userland/demo/demo.sh"),
+    ),
     (
         "/etc/os-release",
         0o644,
@@ -94,8 +98,13 @@ pub fn for_run(paths: &Paths, options: &RunOptions) -> Result<Vec<u8>> {
     for (name, dir) in &options.bundles {
         let place = format!("/bundles/{name}");
         match dir {
-            Some(dir) => extra.host_directory(&place, dir)?,
-            None => demo_bundle(paths, &mut extra, &place)?,
+            Some(dir) => bundle(paths, &mut extra, &place, dir)?,
+            None => bundle(
+                paths,
+                &mut extra,
+                &place,
+                &paths.demo_bundles().join("demo"),
+            )?,
         }
     }
     for name in &options.rootfs {
@@ -106,8 +115,8 @@ pub fn for_run(paths: &Paths, options: &RunOptions) -> Result<Vec<u8>> {
     }
     if !options.command.is_empty() {
         extra.file("/etc/berth/cmd", 0o644, nul_terminated(&options.command)?)?;
-    } else if options.bundles.iter().all(|(name, _)| name != "demo") {
-        demo_bundle(paths, &mut extra, "/bundles/demo")?;
+    } else {
+        demo_bundles(paths, &mut extra, options)?;
     }
     if !options.env.is_empty() {
         extra.file("/etc/berth/env", 0o644, nul_terminated(&options.env)?)?;
@@ -139,14 +148,33 @@ fn base(paths: &Paths) -> Result<Tree> {
     Ok(tree)
 }
 
-/// The demo bundle: busybox and probe in a root file system of their own.
-fn demo_bundle(paths: &Paths, tree: &mut Tree, place: &str) -> Result<()> {
-    tree.file(
-        &format!("{place}/config.json"),
-        0o644,
-        include_bytes!("../guest/demo-config.json").to_vec(),
-    )?;
-    demo_rootfs(paths, tree, &format!("{place}/rootfs"))
+/// In a bundle: asks for a root file system with busybox and probe.
+const ROOTFS_MARKER: &str = "rootfs.busybox";
+
+/// A bundle of the host, with the root file system it asks for.
+fn bundle(paths: &Paths, tree: &mut Tree, place: &str, dir: &Path) -> Result<()> {
+    tree.host_directory(place, dir)?;
+    if dir.join(ROOTFS_MARKER).exists() {
+        demo_rootfs(paths, tree, &format!("{place}/rootfs"))?;
+    }
+    Ok(())
+}
+
+/// The bundles of the demo, except those whose places the caller took.
+fn demo_bundles(paths: &Paths, tree: &mut Tree, options: &RunOptions) -> Result<()> {
+    let dir = paths.demo_bundles();
+    let entries =
+        std::fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    let mut entries = entries.collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let name = entry.file_name();
+        let name = name.to_str().context("a bundle whose name is not UTF-8")?;
+        if options.bundles.iter().all(|(taken, _)| taken != name) {
+            bundle(paths, tree, &format!("/bundles/{name}"), &entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// A root file system that shares no file with the guest's own.

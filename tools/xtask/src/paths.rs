@@ -41,6 +41,11 @@ impl Paths {
         self.target().join("initramfs.cpio")
     }
 
+    /// The bundles that the demo shows.
+    pub fn demo_bundles(&self) -> PathBuf {
+        self.root.join("userland/demo/bundles")
+    }
+
     /// The directory of built programs for the guest.
     pub fn guest_programs(&self) -> PathBuf {
         self.target().join("guest")

@@ -126,4 +126,27 @@ mod tests {
                 .contains("larger than 1 MiB")
         );
     }
+
+    /// The bundles of the demo and of the tests are what the kernel reads.
+    #[test]
+    fn the_bundles_of_the_repository_are_valid() {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut count = 0;
+        for directory in ["userland/demo/bundles", "tests/bundles"] {
+            for bundle in std::fs::read_dir(repository.join(directory)).unwrap() {
+                let bundle = bundle.unwrap().path();
+                let text = configuration(&bundle);
+                // What is to be refused says so in its name.
+                if bundle.to_string_lossy().contains("refused") {
+                    assert!(text.is_err(), "{}", bundle.display());
+                    continue;
+                }
+                let text = text.unwrap_or_else(|error| panic!("{}: {error}", bundle.display()));
+                let config = berth_oci::OciConfig::parse_bytes(&text);
+                config.unwrap_or_else(|error| panic!("{}: {error}", bundle.display()));
+                count += 1;
+            }
+        }
+        assert!(count >= 3);
+    }
 }
