@@ -10,6 +10,7 @@ mod serial;
 pub use serial::Console;
 
 use crate::error::{Errno, Stop};
+use crate::fs::inode::Device as Number;
 use crate::machine::{Machine, Port};
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel};
@@ -49,34 +50,25 @@ pub enum Device {
     Serial(Port),
 }
 
-/// A device node that belongs in every /dev.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DefaultNode {
-    /// Name below /dev.
-    pub name: &'static str,
-    /// Major and minor number.
-    pub number: (u32, u32),
-    /// Permission bits.
-    pub mode: u32,
-}
-
-const fn node(name: &'static str, major: u32, minor: u32) -> DefaultNode {
-    DefaultNode {
-        name,
-        number: (major, minor),
-        mode: 0o666,
+/// A character device's number, as nodes in file systems have it.
+const fn character(major: u32, minor: u32) -> Number {
+    Number {
+        char: true,
+        major,
+        minor,
     }
 }
 
-/// The devices a container gets without being asked for (D-2); /dev/ptmx comes with devpts.
-pub const fn default_nodes() -> &'static [DefaultNode] {
-    const NODES: &[DefaultNode] = &[
-        node("null", 1, 3),
-        node("zero", 1, 5),
-        node("full", 1, 7),
-        node("random", 1, 8),
-        node("urandom", 1, 9),
-        node("tty", 5, 0),
+/// The devices a container gets without being asked for (D-2), with mode 0666: name below /dev
+/// and number. /dev/ptmx comes with devpts.
+pub const fn default_nodes() -> &'static [(&'static str, Number)] {
+    const NODES: &[(&str, Number)] = &[
+        ("null", character(1, 3)),
+        ("zero", character(1, 5)),
+        ("full", character(1, 7)),
+        ("random", character(1, 8)),
+        ("urandom", character(1, 9)),
+        ("tty", character(5, 0)),
     ];
     NODES
 }
@@ -231,12 +223,8 @@ mod tests {
 
     #[test]
     fn default_nodes_are_devices() {
-        for node in default_nodes() {
-            assert!(
-                find(node.number.0, node.number.1).is_some(),
-                "{}",
-                node.name
-            );
+        for (name, number) in default_nodes() {
+            assert!(find(number.major, number.minor).is_some(), "{name}");
         }
         assert_eq!(find(1, 1), None, "there is no /dev/mem");
     }

@@ -45,9 +45,6 @@ pub struct PidNs {
     pub init: Option<crate::task::ProcessId>,
     /// Its init has ended: no new numbers (ENOMEM, as on Linux).
     pub dead: bool,
-    /// The signal that a process inside gave as the reason with reboot(2): what its init is said
-    /// to have died of.
-    pub reboot: Option<u8>,
     /// Inode number in /proc/PID/ns.
     pub inum: u32,
 }
@@ -208,14 +205,6 @@ pub fn refuse_missing(flags: u32) -> Result<(), Errno> {
         return Err(Errno::EINVAL);
     }
     Ok(())
-}
-
-/// Whether a task has a capability in effect.
-pub(crate) fn capable(k: &Kernel, task: crate::task::TaskId, capability: u32) -> bool {
-    k.tasks
-        .tasks
-        .get(task)
-        .is_some_and(|t| t.cred.caps.effective >> capability & 1 != 0)
 }
 
 /// What a fresh namespace costs its group in one arena.

@@ -35,10 +35,11 @@ pub fn copy(k: &mut Kernel, from: MountNsId, group: GroupId) -> Result<Held<Moun
 }
 
 /// A mount namespace around a tree that exists already (a container's), paid for by `group`.
+/// Takes the tree apart on failure.
 ///
 /// # Errors
-/// No memory; the tree is taken apart then.
-pub fn create(
+/// No memory.
+pub fn with_root(
     k: &mut Kernel,
     root: Held<MountId>,
     group: GroupId,

@@ -6,6 +6,7 @@ use crate::arena::Held;
 use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
 use crate::task::TaskId;
+use crate::task::cred::capable;
 use linux_raw_sys::general as linux;
 
 /// The namespaces of a task.
@@ -100,7 +101,8 @@ pub fn release_set(k: &mut Kernel, set: NsSet) {
 ///
 /// # Errors
 /// EPERM without CAP_SYS_ADMIN; EINVAL for kinds of which there is only the initial namespace, and
-/// for CLONE_NEWNS with CLONE_FS; ENOSPC for too many nested pid namespaces; no memory.
+/// for CLONE_NEWNS with CLONE_FS, or a pid namespace while the parent's children
+/// are in another one; ENOSPC for too many nested pid namespaces; no memory.
 pub fn for_child(
     k: &mut Kernel,
     parent: TaskId,
@@ -116,7 +118,12 @@ pub fn for_child(
         return Err(Errno::EINVAL.into());
     }
     super::refuse_missing(new)?;
-    if !super::capable(k, parent, linux::CAP_SYS_ADMIN) {
+    // Who waits for a child in another pid namespace cannot nest one more (pid_namespaces(7)).
+    let elsewhere = pid::of_task(k, parent) != Some(keys.pid_for_children);
+    if new & linux::CLONE_NEWPID != 0 && elsewhere {
+        return Err(Errno::EINVAL.into());
+    }
+    if !capable(k, parent, linux::CAP_SYS_ADMIN) {
         return Err(Errno::EPERM.into());
     }
     let mut set = hold_set(k, keys)?;

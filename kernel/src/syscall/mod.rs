@@ -1,5 +1,6 @@
 //! System calls: decode, call one function, encode. One table of numbers.
 
+mod namespaces;
 mod system;
 
 use crate::error::{Call, Errno, Stop};
@@ -18,7 +19,7 @@ pub type Line = (u32, &'static str, Handler);
 const LINUX_END: usize = 480;
 
 /// Every area's lines.
-const AREAS: &[&[Line]] = &[system::CALLS];
+const AREAS: &[&[Line]] = &[namespaces::CALLS, system::CALLS];
 
 /// The table by number, made when the kernel is compiled.
 static TABLE: [Option<Line>; LINUX_END] = table();

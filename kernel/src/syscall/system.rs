@@ -5,6 +5,8 @@ use crate::error::{Call, Errno, Stop};
 use crate::machine::{PAGE, PowerOff};
 use crate::mm::user;
 use crate::ns::{self, UtsNsId, uts};
+use crate::task::cred::capable;
+use crate::task::{Ended, exit};
 use crate::views::procfs::system as names;
 use crate::wire::Writer;
 use crate::{Cx, Kernel, dev};
@@ -63,7 +65,7 @@ fn setdomainname(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
 
 /// The name that the arguments (address, length) give, from somebody who may set it.
 fn new_name(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Result<Vec<u8>, Stop> {
-    if !ns::capable(k, cx.task, linux::CAP_SYS_ADMIN) {
+    if !capable(k, cx.task, linux::CAP_SYS_ADMIN) {
         return Err(Errno::EPERM.into());
     }
     // The length is an int.
@@ -126,8 +128,7 @@ fn syslog(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let (read_all, size_buffer, last) = (3, 10, 10);
     let action = args[0] as i32;
     let free = action == read_all || action == size_buffer;
-    let may =
-        ns::capable(k, cx.task, linux::CAP_SYSLOG) || ns::capable(k, cx.task, linux::CAP_SYS_ADMIN);
+    let may = capable(k, cx.task, linux::CAP_SYSLOG) || capable(k, cx.task, linux::CAP_SYS_ADMIN);
     if !free && !may {
         return Err(Errno::EPERM.into());
     }
@@ -145,7 +146,7 @@ enum Power {
 }
 
 fn reboot(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
-    if !ns::capable(k, cx.task, linux::CAP_SYS_BOOT) {
+    if !capable(k, cx.task, linux::CAP_SYS_BOOT) {
         return Err(Errno::EPERM.into());
     }
     let second = [
@@ -164,13 +165,27 @@ fn reboot(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     };
     let own = ns::pid::of_task(k, cx.task).ok_or(Errno::ESRCH)?;
     if Some(own) != k.ns.initial_pid() {
-        return Err(Errno::ENOSYS.into());
+        return end_namespace(k, cx, own, power);
     }
     k.power = Some(match power {
         Power::Restart => PowerOff::Restart,
         Power::Off => PowerOff::Clean,
     });
     Ok(0)
+}
+
+/// reboot(2) in a nested pid namespace: ends its init, which is said to have died of SIGHUP
+/// (restart) or SIGINT (power off); the namespace goes with it.
+fn end_namespace(k: &mut Kernel, cx: &mut Cx, own: ns::PidNsId, power: Power) -> Call {
+    let init = k.ns.pid.get(own).and_then(|ns| ns.init);
+    let init = init.ok_or(Errno::ESRCH)?;
+    let reason = match power {
+        Power::Restart => linux::SIGHUP,
+        Power::Off => linux::SIGINT,
+    };
+    exit::end_process(k, cx.m, init, Ended::Signal(reason as u8));
+    exit::end_process_of(k, cx, Ended::Code(0));
+    Err(Stop::Gone)
 }
 
 fn getcpu(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {

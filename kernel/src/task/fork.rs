@@ -280,7 +280,10 @@ fn fill_shared(
     let ns = draft
         .ns
         .insert(ns::for_child(k, cx.task, args.flags, group)?);
-    let pid_ns = ns.pid_for_children.key();
+    let (pid_ns, mount_ns) = (ns.pid_for_children.key(), ns.mount.key());
+    if let Some(context) = draft.fs.as_ref().filter(|_| args.has(linux::CLONE_NEWNS)) {
+        ns::mount::move_context(k, mount_ns, context.key());
+    }
     draft.pid = Some(pid::allocate(k, pid_ns, group)?);
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::task::{TaskId, Tasks};
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 pub use nsfs::HeldNs;
-pub use procfs::root as proc_root;
+pub use procfs::{root as proc_root, root_of as proc_root_of};
 
 /// An entry of a view's directory; `.` and `..` are the file layer's.
 #[derive(Clone, Debug, PartialEq, Eq)]

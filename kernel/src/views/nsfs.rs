@@ -47,11 +47,15 @@ impl Kind {
             Kind::Time => "time",
         }
     }
+}
 
-    fn of(node: ViewNode) -> Result<Kind, Errno> {
-        let found = Kind::ALL.into_iter().find(|k| *k as u16 == node.kind);
-        found.ok_or(Errno::ENOENT)
-    }
+/// Which kind of namespace a node stands for.
+///
+/// # Errors
+/// EINVAL when it stands for none.
+pub fn kind(node: ViewNode) -> Result<Kind, Errno> {
+    let found = Kind::ALL.into_iter().find(|k| *k as u16 == node.kind);
+    found.filter(|_| node.view == View::Ns).ok_or(Errno::EINVAL)
 }
 
 /// A namespace that a file is.
@@ -128,12 +132,9 @@ pub(super) fn unpack<K: Key>(number: u64) -> K {
 /// The namespace that a node stands for.
 ///
 /// # Errors
-/// EINVAL when the node is of another view.
+/// EINVAL when it stands for none.
 pub fn namespace(node: ViewNode) -> Result<Namespace, Errno> {
-    if node.view != View::Ns {
-        return Err(Errno::EINVAL);
-    }
-    Ok(match Kind::of(node)? {
+    Ok(match kind(node)? {
         Kind::Pid => Namespace::Pid(unpack(node.object)),
         Kind::Uts => Namespace::Uts(unpack(node.object)),
         Kind::Mount => Namespace::Mount(unpack(node.object)),
@@ -174,7 +175,7 @@ pub(super) fn mode(s: &Source, node: ViewNode) -> Result<(u32, u32, u32), Errno>
 
 /// `kind:[number]`.
 pub(super) fn text(s: &Source, node: ViewNode) -> Result<alloc::vec::Vec<u8>, Errno> {
-    let kind = Kind::of(node)?;
+    let kind = kind(node)?;
     Ok(alloc::format!("{}:[{}]", kind.name(), inum(s, node)?).into_bytes())
 }
 

@@ -127,7 +127,7 @@ fn any_stat(k: &Kernel, node: ViewNode, whole: bool) -> Content {
         system,
         child_user: process.child_times.0,
         child_system: process.child_times.1,
-        nice: 0,
+        nice: i32::from(task.nice),
         threads: process.threads.len(),
         start: process.started,
         memory: facts,
@@ -157,8 +157,10 @@ fn times(s: &Source, process: &Process) -> (u64, u64) {
 }
 
 /// The signals that a task ignores, and those it has handlers for.
-fn signals(_s: &Source, _task: &Task) -> (u64, u64) {
-    (0, 0)
+fn signals(s: &Source, task: &Task) -> (u64, u64) {
+    let handlers = task.handlers.as_ref();
+    let handlers = handlers.and_then(|h| s.tasks.handlers.get(h.key()));
+    handlers.map_or((0, 0), |handlers| handlers.sets())
 }
 
 /// /proc/PID/status, and of a thread.

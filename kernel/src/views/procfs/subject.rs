@@ -106,10 +106,17 @@ impl Subject {
             .collect()
     }
 
-    /// Who its files belong to: its effective ids.
+    /// Who its files belong to: its effective ids, or root when nobody may dump it.
     pub(super) fn owner(&self, s: &Source) -> (u32, u32) {
-        self.task(s)
-            .map_or((0, 0), |task| (task.cred.euid, task.cred.egid))
+        match self.task(s) {
+            Ok(task) if self.is_dumpable(s) => (task.cred.euid, task.cred.egid),
+            _ => (0, 0),
+        }
+    }
+
+    /// PR_GET_DUMPABLE is 1.
+    fn is_dumpable(&self, s: &Source) -> bool {
+        self.process(s).is_ok_and(|process| process.dumpable == 1)
     }
 
     /// Whether the reader may look into it: PTRACE_MODE_READ_FSCREDS (ptrace(2)).
@@ -123,7 +130,7 @@ impl Subject {
             return Ok(());
         }
         let target = self.task(s)?;
-        if may_look(&caller.cred, &target.cred) {
+        if may_look(&caller.cred, &target.cred, self.is_dumpable(s)) {
             Ok(())
         } else {
             Err(Errno::EACCES)
@@ -131,17 +138,13 @@ impl Subject {
     }
 }
 
-fn has(cred: &Cred, capability: u32) -> bool {
-    cred.caps.effective >> capability & 1 != 0
-}
-
-/// All of the target's ids are the caller's and it has no capability more, or the caller may
-/// trace everybody.
-fn may_look(caller: &Cred, target: &Cred) -> bool {
+/// All of the target's ids are the caller's, it has no capability more and may be dumped, or the
+/// caller may trace everybody.
+fn may_look(caller: &Cred, target: &Cred, dumpable: bool) -> bool {
     let same_user = [target.uid, target.euid, target.suid] == [caller.fsuid; 3]
         && [target.gid, target.egid, target.sgid] == [caller.fsgid; 3];
     let no_more = target.caps.permitted & !caller.caps.permitted == 0;
-    (same_user && no_more) || has(caller, linux::CAP_SYS_PTRACE)
+    (same_user && no_more && dumpable) || caller.capable(linux::CAP_SYS_PTRACE)
 }
 
 /// The number of a pid in a namespace, if it has one there.
@@ -234,13 +237,14 @@ mod tests {
             fsgid: id,
             ..Cred::default()
         };
-        assert!(may_look(&user(7), &user(7)));
-        assert!(!may_look(&user(7), &user(8)));
+        assert!(may_look(&user(7), &user(7), true));
+        assert!(!may_look(&user(7), &user(7), false));
+        assert!(!may_look(&user(7), &user(8), true));
         let mut stronger = user(7);
         stronger.caps.permitted = 1;
-        assert!(!may_look(&user(7), &stronger));
+        assert!(!may_look(&user(7), &stronger, true));
         let mut tracer = user(7);
         tracer.caps.effective = 1 << linux::CAP_SYS_PTRACE;
-        assert!(may_look(&tracer, &user(8)));
+        assert!(may_look(&tracer, &user(8), false));
     }
 }

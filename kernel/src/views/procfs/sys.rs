@@ -26,12 +26,14 @@ pub(super) const KERNEL_LINES: &[Line] = &[
     file("cap_last_cap", |_, _, _| number(linux::CAP_LAST_CAP)),
     writable("domainname", domainname, set_domainname),
     writable("hostname", hostname, set_hostname),
-    file("ngroups_max", |_, _, _| number(linux::NGROUPS_MAX)),
+    file("ngroups_max", |_, _, _| {
+        number(crate::task::cred::NGROUPS_MAX as u32)
+    }),
     file("osrelease", |_, _, _| line(super::system::RELEASE)),
     file("ostype", |_, _, _| line(super::system::SYSNAME)),
     file("overflowgid", |_, _, _| number(OVERFLOW_ID)),
     file("overflowuid", |_, _, _| number(OVERFLOW_ID)),
-    file("pid_max", |_, _, _| number(PID_MAX)),
+    file("pid_max", |_, _, _| number(crate::task::pid::MAX)),
     dir("random", Dir::SysRandom),
     file("version", |_, _, _| line(super::system::VERSION)),
 ];
@@ -43,9 +45,6 @@ const NR_OPEN: u32 = 1 << 20;
 
 /// What stands for ids that cannot be told.
 const OVERFLOW_ID: u32 = 65534;
-
-/// One more than the highest pid.
-const PID_MAX: u32 = 32768;
 
 type Content = Result<Vec<u8>, Stop>;
 
@@ -98,7 +97,7 @@ type SetName = fn(&mut Kernel, UtsNsId, &[u8]) -> Result<(), Errno>;
 
 /// A name ends at its first newline or NUL.
 fn set_name(k: &mut Kernel, cx: &mut Cx, bytes: &[u8], set: SetName) -> Result<usize, Stop> {
-    if !crate::ns::capable(k, cx.task, linux::CAP_SYS_ADMIN) {
+    if !crate::task::cred::capable(k, cx.task, linux::CAP_SYS_ADMIN) {
         return Err(Errno::EPERM.into());
     }
     let end = bytes.iter().position(|b| matches!(b, b'\n' | 0));
