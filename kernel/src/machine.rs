@@ -128,7 +128,8 @@ pub enum Next {
         /// When to come back at the latest; `u64::MAX` for never.
         deadline: u64,
     },
-    /// Nothing to run until `deadline` or an interrupt. Come back with [`Trap::Idle`].
+    /// Nothing to run until `deadline` or an interrupt. Come back with [`Trap::Idle`], or with
+    /// [`Trap::Input`] when bytes have arrived at the console; either may come early.
     Idle {
         /// Monotonic nanoseconds; `u64::MAX` for never.
         deadline: u64,

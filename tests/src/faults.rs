@@ -16,9 +16,9 @@ pub fn cases() -> Vec<Case> {
             run: |door| dies(door, "fault", "write to protected address"),
         },
         Case {
-            // Nor through the map of all memory.
+            // Nor through the map of all memory, which leaves the kernel's image out.
             name: "must_fault_direct_map",
-            run: |door| dies(door, "direct", "write to protected address"),
+            run: |door| dies(door, "direct", "write to unmapped address"),
         },
         Case {
             name: "must_fault_wild",
@@ -32,6 +32,26 @@ pub fn cases() -> Vec<Case> {
             // What can be written cannot be executed.
             name: "must_fault_execute_data",
             run: |door| dies(door, "wx", "execution of protected address"),
+        },
+        Case {
+            // The kernel does not touch what user code may touch, nor run it.
+            name: "must_fault_read_user_page",
+            run: |door| dies(door, "smap", "read of protected address"),
+        },
+        Case {
+            name: "must_fault_execute_user_page",
+            run: |door| dies(door, "smep", "execution of protected address"),
+        },
+        Case {
+            // The way to user code and back, without the kernel above: a TAP plan of its own.
+            name: "selftest_user_code",
+            run: |door| {
+                door.machine()
+                    .append("selftest=user")
+                    .run(&["/bin/true"])?
+                    .code(0)?
+                    .done()
+            },
         },
         Case {
             // A double fault has a stack of its own, so it is reported and not a silent triple fault.

@@ -1,14 +1,19 @@
 //! Tests that the kernel runs on itself when its command line says `selftest=NAME`. All but
-//! `user` must end in a panic that says what happened.
+//! `user` and `restart` must end in a panic that says what happened.
 
 mod user;
 
+use crate::cpu::interrupts;
 use crate::cpu::user::User;
-use crate::layout::IMAGE;
+use crate::layout::{DIRECT, IMAGE};
 use crate::machine::X86;
 use berth_kernel::machine::PowerOff;
 use core::hint::black_box;
 use core::ptr;
+
+/// The tests' names.
+const NAMES: &str =
+    "panic, fault, wild, null, direct, wx, smap, smep, doublefault, nmi, restart, user";
 
 /// Runs a test; returns how the machine ends, if the test comes back at all.
 pub fn run(name: &str, machine: &mut X86, user: &mut User) -> PowerOff {
@@ -18,15 +23,15 @@ pub fn run(name: &str, machine: &mut X86, user: &mut User) -> PowerOff {
         "fault" => write_to(&raw const CONSTANT as u64),
         "wild" => write_to(0xffff_a000_0000_0000),
         "null" => write_to(8),
-        "direct" => write_to(crate::layout::DIRECT + (&raw const CONSTANT as u64 - IMAGE)),
+        "direct" => write_to(DIRECT + (&raw const CONSTANT as u64 - IMAGE)),
         "wx" => execute_data(),
-        "doublefault" => {
-            log::error!(target: "selftest", "came back from {}", overflow(1));
-        }
+        "smap" => user::touch_as_kernel(machine, read_from),
+        "smep" => user::touch_as_kernel(machine, execute),
+        "doublefault" => log::error!(target: "selftest", "came back from {}", overflow(1)),
+        "nmi" => interrupts::non_maskable(),
+        "restart" => return PowerOff::Restart,
         "user" => return user::run(machine, user),
-        _ => {
-            log::error!(target: "selftest", "selftest={name}: not one of panic, fault, wild, null, direct, wx, doublefault, user")
-        }
+        _ => log::error!(target: "selftest", "selftest={name}: not one of {NAMES}"),
     }
     log::error!(target: "selftest", "{name}: nothing stopped it");
     PowerOff::Clean
@@ -40,12 +45,23 @@ fn write_to(addr: u64) {
     unsafe { ptr::write_volatile(black_box(addr) as *mut u64, 1) };
 }
 
+fn read_from(addr: u64) {
+    log::info!(target: "selftest", "reading from {addr:#x}");
+    // SAFETY: it must not succeed: the address belongs to user code, and the fault ends the
+    // kernel.
+    unsafe { ptr::read_volatile(black_box(addr) as *const u64) };
+}
+
 fn execute_data() {
     static CODE: spin::Mutex<[u8; 1]> = spin::Mutex::new([0xc3]); // ret
-    let code = &raw const *CODE.lock() as u64;
-    log::info!(target: "selftest", "calling data at {code:#x}");
-    // SAFETY: it must not succeed: data is not executable, and the fault ends the kernel.
-    let call: extern "C" fn() = unsafe { core::mem::transmute(black_box(code)) };
+    execute(&raw const *CODE.lock() as u64);
+}
+
+fn execute(addr: u64) {
+    log::info!(target: "selftest", "calling {addr:#x}");
+    // SAFETY: it must not succeed: the address is not executable for the kernel, and the fault
+    // ends it.
+    let call: extern "C" fn() = unsafe { core::mem::transmute(black_box(addr)) };
     call();
 }
 

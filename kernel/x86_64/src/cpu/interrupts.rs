@@ -5,13 +5,16 @@
 use super::trap::{CONSOLE, SPURIOUS, TIMER};
 use crate::dev::apic::{self, LocalApic};
 use crate::dev::{clock, serial};
-use core::sync::atomic::{AtomicU64, Ordering};
+use berth_kernel::machine::Trap;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use spin::Once;
 use x86_64::instructions::interrupts;
 
 static LOCAL_APIC: Once<LocalApic> = Once::new();
 /// The deadline that the timer is set for, in monotonic nanoseconds; `u64::MAX` if it is not.
 static DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
+/// The console has interrupted since the CPU began to idle.
+static INPUT: AtomicBool = AtomicBool::new(false);
 
 /// Sets up the controllers.
 pub fn init() {
@@ -43,7 +46,10 @@ pub fn set_deadline(deadline: u64) {
 pub fn acknowledge(vector: u8) {
     match vector {
         TIMER => DEADLINE.store(u64::MAX, Ordering::Relaxed),
-        CONSOLE => serial::take_input(),
+        CONSOLE => {
+            serial::take_input();
+            INPUT.store(true, Ordering::Relaxed);
+        }
         // Spurious ones are not in service; so are those of the legacy controller, always masked.
         _ => return,
     }
@@ -52,12 +58,25 @@ pub fn acknowledge(vector: u8) {
     }
 }
 
-/// Waits until the next interrupt or `deadline`.
-pub fn idle(deadline: u64) {
+/// Waits until the next interrupt or `deadline`; tells whether bytes arrived at the console.
+pub fn idle(deadline: u64) -> Trap {
     if clock::now() >= deadline {
-        return;
+        return Trap::Idle;
     }
     set_deadline(deadline);
+    INPUT.store(false, Ordering::Relaxed);
     interrupts::enable_and_hlt();
     interrupts::disable();
+    if INPUT.load(Ordering::Relaxed) {
+        Trap::Input
+    } else {
+        Trap::Idle
+    }
+}
+
+/// Sends this CPU an interrupt that cannot be held off, for a test.
+pub fn non_maskable() {
+    if let Some(local) = LOCAL_APIC.get() {
+        local.send_nmi_to_self();
+    }
 }

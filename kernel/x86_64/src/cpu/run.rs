@@ -24,8 +24,8 @@ pub fn serve(
             }
             Next::Idle { deadline } => {
                 logger::flush();
-                interrupts::idle(deadline);
-                on_trap(machine, UserRegs::default(), Trap::Idle)
+                let trap = interrupts::idle(deadline);
+                on_trap(machine, UserRegs::default(), trap)
             }
             Next::PowerOff(how) => return how,
         };

@@ -10,6 +10,9 @@ const ID: u16 = 0x20;
 const TASK_PRIORITY: u16 = 0x80;
 const END_OF_INTERRUPT: u16 = 0xb0;
 const SPURIOUS_VECTOR: u16 = 0xf0;
+const COMMAND: u16 = 0x300;
+const COMMAND_TO: u16 = 0x310;
+const DELIVER_NMI: u32 = 0b100 << 8 | 1 << 14;
 const TIMER_ENTRY: u16 = 0x320;
 const LINT0: u16 = 0x350;
 const ERROR_ENTRY: u16 = 0x370;
@@ -62,6 +65,12 @@ impl LocalApic {
     /// The interrupt in service is done.
     pub fn end_of_interrupt(&self) {
         self.0.write(END_OF_INTERRUPT, 0);
+    }
+
+    /// Sends a non-maskable interrupt to this CPU.
+    pub fn send_nmi_to_self(&self) {
+        self.0.write(COMMAND_TO, u32::from(self.id()) << 24);
+        self.0.write(COMMAND, DELIVER_NMI);
     }
 
     /// Lets the timer count down from the top without interrupting, for calibration.

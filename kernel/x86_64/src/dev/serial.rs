@@ -138,6 +138,12 @@ pub fn enable_interrupt() {
     }
 }
 
+/// Connects the console's output to its input, for a test.
+pub fn loop_back(on: bool) {
+    let lines = if on { 0b1_1011 } else { 0b1011 };
+    register(index(Port::Console), MODEM_CONTROL).write(lines);
+}
+
 /// The console's port has interrupted: empties it into the queue.
 pub fn take_input() {
     let mut queue = CONSOLE.lock();

@@ -2,18 +2,19 @@
 
 use super::{Bench, CODE, DATA, HOLE, SECOND};
 use crate::cpu::interrupts;
-use crate::dev::clock;
+use crate::dev::{clock, serial};
 use crate::layout::{DIRECT, HEAP, IMAGE, LOWER_HALF_END, PAGE};
 use alloc::format;
+use alloc::vec;
 use alloc::vec::Vec;
 use berth_kernel::machine::{
-    Access, FPU_BYTES, FpuArea, Machine, Mapped, NoTable, Trap, USER_END, UserRegs,
+    Access, FPU_BYTES, FpuArea, Machine, Mapped, NoTable, Port, Trap, USER_END, UserRegs,
 };
 
 type Case = fn(&mut Bench);
 
 /// Names and cases.
-pub const ALL: [(&str, Case); 17] = [
+pub const ALL: [(&str, Case); 18] = [
     ("system calls keep registers", system_calls_keep_registers),
     ("changed registers are loaded", changed_registers_are_loaded),
     ("page faults tell address and access", page_faults_tell),
@@ -37,6 +38,7 @@ pub const ALL: [(&str, Case); 17] = [
     ("page tables are counted and trimmed", tables_are_trimmed),
     ("the heap grows", heap_grows),
     ("idling ends in time", idling_ends_in_time),
+    ("console input interrupts", input_interrupts),
 ];
 
 macro_rules! pieces {
@@ -476,4 +478,44 @@ fn idling_ends_in_time(b: &mut Bench) {
     }
     let took = clock::now() - start;
     b.check(took < SECOND, || format!("idle for {took} ns"));
+}
+
+fn input_interrupts(b: &mut Bench) {
+    if !serial::is_present(Port::Console) {
+        return;
+    }
+    serial::loop_back(true);
+    b.machine.port_write(Port::Console, b"user");
+    let mut regs = b.regs(spin());
+    b.expect(&mut regs, Trap::Input);
+    demand_input(b, b"user");
+    b.machine.port_write(Port::Console, b"idle");
+    let trap = interrupts::idle(clock::now() + SECOND);
+    b.check(trap == Trap::Input, || format!("idling ended in {trap:?}"));
+    demand_input(b, b"idle");
+    // More than the queue holds: the rest waits in the port.
+    let sent: Vec<u8> = (0..=255).cycle().take(1024 + 8).collect();
+    for part in sent.chunks(16) {
+        b.machine.port_write(Port::Console, part);
+        interrupts::idle(clock::now() + SECOND / 1000);
+    }
+    demand_input(b, &sent);
+    b.machine.port_write(Port::Console, b"again");
+    let trap = interrupts::idle(clock::now() + SECOND);
+    b.check(trap == Trap::Input, || {
+        format!("after a full queue: {trap:?}")
+    });
+    demand_input(b, b"again");
+    serial::loop_back(false);
+}
+
+fn demand_input(b: &mut Bench, expected: &[u8]) {
+    let mut got = vec![0; expected.len() + 1];
+    let count = b.machine.port_read(Port::Console, &mut got);
+    b.check(got[..count] == *expected, || {
+        format!(
+            "read {count} bytes, not the {} that were sent",
+            expected.len()
+        )
+    });
 }
