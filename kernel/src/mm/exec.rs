@@ -1,11 +1,51 @@
-//! Making a program out of a file: ELF, `#!`, the first stack (execve(2)).
+//! Making a program out of a file: ELF, `#!`, the first stack (execve(2)). Nothing of the caller
+//! changes here; `task::exec` commits.
 
+use super::area::{Area, AreaFlags, Backing, STACK_GAP, Source};
+use super::elf::{self, Plan, Segment};
+use super::stack::{self, First};
+use super::{MmId, script, user};
 use crate::arena::Held;
-use crate::error::Stop;
-use crate::fs::Location;
-use crate::mm::MmId;
+use crate::cgroup::GroupId;
+use crate::error::{Errno, Stop};
+use crate::fs::walk::Start;
+use crate::fs::{HeldPos, InodeId, Location, Node, pages};
+use crate::machine::{Access, Machine, PAGE, USER_END};
+use crate::task::{Cred, TaskId, exec::find_program};
+use crate::wire::get_u64;
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
+use linux_raw_sys::auxvec as aux;
+use linux_raw_sys::general as linux;
+
+/// Who runs a program: it gives the program its name space, its credentials and its limits.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Root and working directory, for interpreters.
+    pub start: Start,
+    /// Credentials before set-id bits.
+    pub cred: Cred,
+    /// Bytes that the stack may grow to (RLIMIT_STACK).
+    pub stack_max: u64,
+}
+
+/// Bytes that the stack of a program may grow to when nobody says otherwise.
+pub const STACK_MAX: u64 = 8 << 20;
+
+impl Caller {
+    /// As this task.
+    ///
+    /// # Errors
+    /// ESRCH when it has ended.
+    pub fn of(k: &Kernel, task: TaskId) -> Result<Caller, Errno> {
+        let cred = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?.cred.clone();
+        Ok(Caller {
+            start: crate::task::exec::start(k, task)?,
+            cred,
+            stack_max: crate::task::limits::soft_of(k, task, linux::RLIMIT_STACK),
+        })
+    }
+}
 
 /// What to run.
 pub struct Program {
@@ -17,9 +57,13 @@ pub struct Program {
     pub args: Vec<Vec<u8>>,
     /// Environment, each without NUL.
     pub env: Vec<Vec<u8>>,
+    /// Who runs it.
+    pub caller: Caller,
 }
 
-/// A program ready to run: commit it with `task::replace_image`.
+/// A program ready to run: commit it with `task::exec::replace_image` or `task::spawn`, or give
+/// it back with [`discard`].
+#[must_use]
 pub struct Image {
     /// The new address space.
     pub mm: Held<MmId>,
@@ -29,19 +73,394 @@ pub struct Image {
     pub stack: u64,
     /// Name for /proc (15 bytes at most).
     pub name: Vec<u8>,
-    /// The file that runs (after `#!`), for /proc/self/exe and set-id bits.
-    pub exe: Location,
+    /// The path it was called by.
+    pub path: Vec<u8>,
+    /// The file that runs (after `#!`), for /proc/self/exe.
+    pub exe: HeldPos,
+    /// Its credentials, set-id bits and capabilities as execve makes them.
+    pub cred: Cred,
+    /// It runs with other rights than its caller's (AT_SECURE).
+    pub secure: bool,
 }
+
+/// Gives an image back that will not run.
+pub fn discard(k: &mut Kernel, image: Image) {
+    super::release(k, image.mm);
+    crate::fs::release_pos(k, image.exe);
+}
+
+/// Scripts that are interpreted by scripts, at the most.
+const SCRIPT_DEPTH: usize = 5;
+
+/// The most that the kernel chooses addresses from: as Linux on x86-64.
+const PIE_BASE: u64 = 0x5555_5555_4000;
+/// Pages by which programs and mappings are moved: 28 bits.
+const BASE_CHANCE: u64 = 1 << 28;
+/// Pages by which the stack is moved: 22 bits.
+const STACK_CHANCE: u64 = 1 << 22;
+/// Pages by which the heap is moved: 32 MiB.
+const HEAP_CHANCE: u64 = 8192;
+/// Room kept for the stack above the mappings, at the least.
+const STACK_ROOM: u64 = 128 << 20;
+/// Stack that is there from the beginning, beside what the program was given.
+const STACK_READY: u64 = 128 << 10;
+/// Bytes of a signal frame at the most (AT_MINSIGSTKSZ).
+const SIGNAL_STACK: u64 = 2048;
+/// Clock ticks a second (AT_CLKTCK).
+const CLOCK_TICKS: u64 = 100;
 
 /// Loads a program into a fresh address space charged to `group`; nothing of the caller changes.
 ///
 /// # Errors
 /// ENOEXEC, ENOENT (interpreter), E2BIG, EACCES, ELOOP, ENOMEM.
-pub fn load(
-    _k: &mut Kernel,
-    _cx: &mut Cx,
-    _program: Program,
-    _group: crate::cgroup::GroupId,
-) -> Result<Image, Stop> {
-    Err(crate::error::Errno::ENOSYS.into())
+pub fn load(k: &mut Kernel, cx: &mut Cx, program: Program, group: GroupId) -> Result<Image, Stop> {
+    let Program {
+        file,
+        path,
+        args,
+        env,
+        caller,
+    } = program;
+    let (file, args) = interpreted(k, cx.m, file, &path, args, &caller)?;
+    let (cred, secure) = credentials(k, &file, &caller.cred)?;
+    let exe = k.fs.hold_pos(file.pos).ok_or(Errno::ENOENT)?;
+    let mm = match super::create(k, cx.m, group) {
+        Ok(mm) => mm,
+        Err(no_mem) => {
+            crate::fs::release_pos(k, exe);
+            return Err(no_mem.into());
+        }
+    };
+    let mut image = Image {
+        mm,
+        entry: 0,
+        stack: 0,
+        name: base_name(&path),
+        path,
+        exe,
+        cred,
+        secure,
+    };
+    let content = Content {
+        args: &args,
+        env: &env,
+        caller: &caller,
+    };
+    match content.fill(k, cx.m, &mut image, &file) {
+        Ok(()) => Ok(image),
+        Err(stop) => {
+            discard(k, image);
+            Err(stop)
+        }
+    }
+}
+
+/// The part of a path behind the last slash, as a name for /proc.
+fn base_name(path: &[u8]) -> Vec<u8> {
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
+    name.get(..15).unwrap_or(name).to_vec()
+}
+
+/// The regular file at a location.
+fn inode_of(file: &Location) -> Result<InodeId, Errno> {
+    match file.pos.node {
+        Node::Inode(inode) => Ok(inode),
+        Node::View(_) => Err(Errno::EACCES),
+    }
+}
+
+/// The program that runs in the end: scripts are run by their interpreters.
+fn interpreted(
+    k: &Kernel,
+    m: &mut dyn Machine,
+    mut file: Location,
+    path: &[u8],
+    mut args: Vec<Vec<u8>>,
+    caller: &Caller,
+) -> Result<(Location, Vec<Vec<u8>>), Errno> {
+    if args.is_empty() {
+        // As Linux: programs rely on a name.
+        args.push(Vec::new());
+    }
+    let mut path = path.to_vec();
+    for _ in 0..=SCRIPT_DEPTH {
+        let mut head = [0; script::HEAD];
+        let len = pages::read(&k.fs, m, inode_of(&file)?, 0, &mut head)?;
+        let Some(script) = script::parse(head.get(..len).unwrap_or_default())? else {
+            return Ok((file, args));
+        };
+        let mut first = Vec::with_capacity(args.len() + 2);
+        first.push(script.interpreter.clone());
+        first.extend(script.argument);
+        first.push(path);
+        first.extend(args.into_iter().skip(1));
+        args = first;
+        file = find_program(k, caller.start, &caller.cred, &script.interpreter)?;
+        path = script.interpreter;
+    }
+    Err(Errno::ELOOP)
+}
+
+/// The credentials that a program gets, and whether it must be careful.
+fn credentials(k: &Kernel, file: &Location, cred: &Cred) -> Result<(Cred, bool), Errno> {
+    let inode = k.fs.inode(inode_of(file)?)?;
+    let flags = k.fs.mount(file.pos.mount)?.flags;
+    let honoured = !flags.contains(crate::fs::mount::MountFlags::NOSUID);
+    let set = |bits: u32| honoured && inode.mode & bits == bits;
+    let set_gid = linux::S_ISGID | linux::S_IXGRP;
+    Ok(cred.after_exec(
+        set(linux::S_ISUID).then_some(inode.uid),
+        set(set_gid).then_some(inode.gid),
+    ))
+}
+
+/// An ELF file and its plan.
+struct Elf {
+    inode: InodeId,
+    plan: Plan,
+}
+
+impl Elf {
+    fn read(k: &Kernel, m: &mut dyn Machine, inode: InodeId) -> Result<Elf, Errno> {
+        let size = pages::of(&k.fs, inode)?.size;
+        let mut head = [0; elf::HEADER];
+        pages::read(&k.fs, m, inode, 0, &mut head)?;
+        let header = elf::header(&head)?;
+        let table = bytes_of(k, m, inode, header.table, header.table_len())?;
+        Ok(Elf {
+            inode,
+            plan: elf::plan(&header, &table, size)?,
+        })
+    }
+
+    /// Maps its segments, moved by `bias`.
+    fn map(&self, k: &mut Kernel, m: &mut dyn Machine, mm: MmId, bias: u64) -> Result<(), Stop> {
+        for segment in &self.plan.segments {
+            let file = Backing::Pages {
+                source: Source::File(self.inode),
+                first: segment.first,
+                shared: false,
+            };
+            let middle = segment.pages_end();
+            place(k, mm, segment, (segment.start, middle), bias, file)?;
+            place(k, mm, segment, (middle, segment.end), bias, Backing::Zero)?;
+            clear_tail(k, m, mm, segment, bias)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a part of a file that has to be there.
+fn bytes_of(
+    k: &Kernel,
+    m: &mut dyn Machine,
+    inode: InodeId,
+    at: u64,
+    len: usize,
+) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(len, 0);
+    let end = at.checked_add(len as u64).ok_or(Errno::ENOEXEC)?;
+    if end > pages::of(&k.fs, inode)?.size {
+        return Err(Errno::ENOEXEC);
+    }
+    pages::read(&k.fs, m, inode, at, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Puts a part of a segment into the address space.
+fn place(
+    k: &mut Kernel,
+    mm: MmId,
+    segment: &Segment,
+    (start, end): (u64, u64),
+    bias: u64,
+    backing: Backing,
+) -> Result<(), Stop> {
+    if start == end {
+        return Ok(());
+    }
+    let (start, end) = (start.wrapping_add(bias), end.wrapping_add(bias));
+    let mut area = Area::zero(start, end, segment.access);
+    area.backing = backing;
+    let space = k.spaces.get(mm).ok_or(Errno::ENOMEM)?;
+    if start >= end || end > USER_END || !space.areas.is_free(start, end) {
+        return Err(Errno::ENOEXEC.into());
+    }
+    super::room_for_areas(k, mm)?;
+    super::insert(k, mm, area)?;
+    Ok(())
+}
+
+/// Zeros what follows the file's bytes in their last page. A segment that the program cannot
+/// write keeps what the file has there, as on Linux.
+fn clear_tail(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    mm: MmId,
+    segment: &Segment,
+    bias: u64,
+) -> Result<(), Stop> {
+    let writable = segment.access.contains(Access::WRITE);
+    if !segment.zeros || !writable || segment.file_end % PAGE == 0 {
+        return Ok(());
+    }
+    let at = segment.file_end.wrapping_add(bias);
+    let (frame, offset) = user::locate_of(k, m, mm, at, Access::WRITE)?;
+    m.zero_frame(frame, offset, PAGE as usize - offset);
+    Ok(())
+}
+
+/// Where things are put by chance.
+struct Chance {
+    bytes: [u8; 48],
+}
+
+impl Chance {
+    fn new(m: &mut dyn Machine) -> Chance {
+        let mut bytes = [0; 48];
+        m.entropy(&mut bytes);
+        Chance { bytes }
+    }
+
+    /// Bytes of a number of pages below `pages`; `which` is 0 to 3.
+    fn pages(&self, which: usize, pages: u64) -> u64 {
+        get_u64(&self.bytes, 16 + which * 8) % pages * PAGE
+    }
+
+    fn random(&self) -> [u8; 16] {
+        let mut random = [0; 16];
+        random.copy_from_slice(self.bytes.first_chunk::<16>().unwrap_or(&[0; 16]));
+        random
+    }
+}
+
+/// What a program is given.
+struct Content<'a> {
+    args: &'a [Vec<u8>],
+    env: &'a [Vec<u8>],
+    caller: &'a Caller,
+}
+
+impl Content<'_> {
+    /// Fills an image's address space: program, interpreter, stack, heap.
+    fn fill(
+        &self,
+        k: &mut Kernel,
+        m: &mut dyn Machine,
+        image: &mut Image,
+        file: &Location,
+    ) -> Result<(), Stop> {
+        let mm = image.mm.key();
+        let elf = Elf::read(k, m, inode_of(file)?)?;
+        let chance = Chance::new(m);
+        let top = USER_END - chance.pages(0, STACK_CHANCE);
+        let room = self.caller.stack_max.clamp(STACK_ROOM, USER_END / 6);
+        let base = top - room - STACK_GAP - chance.pages(1, BASE_CHANCE);
+        let space = k.spaces.get_mut(mm).ok_or(Errno::ENOMEM)?;
+        (space.base, space.stack_max) = (base, self.caller.stack_max);
+        let bias = if elf.plan.dynamic {
+            let base = PIE_BASE + chance.pages(2, BASE_CHANCE);
+            base - base % elf.plan.align
+        } else {
+            0
+        };
+        elf.map(k, m, mm, bias)?;
+        let heap = elf.plan.span().1.wrapping_add(bias) + chance.pages(3, HEAP_CHANCE);
+        if let Some(space) = k.spaces.get_mut(mm) {
+            space.heap = (heap, heap);
+        }
+        let entry = elf.plan.entry.wrapping_add(bias);
+        let interpreter = self.interpreter(k, m, mm, &elf)?;
+        let (start, interpreter_base) = interpreter.unwrap_or((entry, 0));
+        let headers = match elf.plan.headers {
+            0 => 0,
+            at => at.wrapping_add(bias),
+        };
+        let cred = &image.cred;
+        let (hwcap, hwcap2) = m.hwcap();
+        let aux = [
+            (aux::AT_MINSIGSTKSZ, SIGNAL_STACK),
+            (aux::AT_HWCAP, hwcap),
+            (aux::AT_PAGESZ, PAGE),
+            (aux::AT_CLKTCK, CLOCK_TICKS),
+            (aux::AT_PHDR, headers),
+            (aux::AT_PHENT, elf::ENTRY),
+            (aux::AT_PHNUM, u64::from(elf.plan.count)),
+            (aux::AT_BASE, interpreter_base),
+            (aux::AT_FLAGS, 0),
+            (aux::AT_ENTRY, entry),
+            (aux::AT_UID, u64::from(cred.uid)),
+            (aux::AT_EUID, u64::from(cred.euid)),
+            (aux::AT_GID, u64::from(cred.gid)),
+            (aux::AT_EGID, u64::from(cred.egid)),
+            (aux::AT_SECURE, u64::from(image.secure)),
+            (aux::AT_HWCAP2, hwcap2),
+        ];
+        let first = First {
+            args: self.args,
+            env: self.env,
+            path: &image.path,
+            random: chance.random(),
+            aux: &aux,
+        };
+        image.stack = put_stack(k, m, mm, top, &first, elf.plan.exec_stack)?;
+        image.entry = start;
+        Ok(())
+    }
+
+    /// Loads the interpreter that a program names (PT_INTERP): its first instruction, its base.
+    fn interpreter(
+        &self,
+        k: &mut Kernel,
+        m: &mut dyn Machine,
+        mm: MmId,
+        program: &Elf,
+    ) -> Result<Option<(u64, u64)>, Stop> {
+        let Some((at, len)) = program.plan.interpreter else {
+            return Ok(None);
+        };
+        let path = bytes_of(k, m, program.inode, at, len as usize)?;
+        let path = path.strip_suffix(b"\0").ok_or(Errno::ENOEXEC)?;
+        let file = find_program(k, self.caller.start, &self.caller.cred, path)?;
+        let elf = Elf::read(k, m, inode_of(&file)?)?;
+        let bias = if elf.plan.dynamic {
+            let (start, end) = elf.plan.span();
+            let len = (end - start).saturating_add(elf.plan.align);
+            let space = k.spaces.get(mm).ok_or(Errno::ENOMEM)?;
+            let place = space.areas.gap(len, space.base).ok_or(Errno::ENOMEM)?;
+            place.next_multiple_of(elf.plan.align).wrapping_sub(start)
+        } else {
+            0
+        };
+        elf.map(k, m, mm, bias)?;
+        Ok(Some((elf.plan.entry.wrapping_add(bias), bias)))
+    }
+}
+
+/// Maps and writes the stack below `top`; returns the first stack pointer.
+fn put_stack(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    mm: MmId,
+    top: u64,
+    first: &First,
+    executable: bool,
+) -> Result<u64, Stop> {
+    let built = stack::build(top, first)?;
+    let start = built.pointer - built.pointer % PAGE - STACK_READY;
+    let mut area = Area::zero(start, top, Access::READ | Access::WRITE);
+    area.flags = AreaFlags::GROWS_DOWN;
+    area.access.set(Access::EXEC, executable);
+    let space = k.spaces.get_mut(mm).ok_or(Errno::ENOMEM)?;
+    if !space.areas.is_free(start - STACK_GAP, top) {
+        return Err(Errno::ENOEXEC.into());
+    }
+    space.stack_max = space.stack_max.max(top - start);
+    (space.args, space.env) = (built.args, built.env);
+    super::room_for_areas(k, mm)?;
+    super::insert(k, mm, area)?;
+    user::write_of(k, m, mm, built.pointer, &built.bytes)?;
+    Ok(built.pointer)
 }

@@ -13,6 +13,7 @@ pub mod frames;
 pub mod oom;
 pub mod page;
 pub mod range;
+pub mod script;
 pub mod stack;
 pub mod teardown;
 pub mod user;

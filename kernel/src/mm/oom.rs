@@ -7,12 +7,13 @@ use crate::task::{Process, ProcessId};
 
 /// Kills for memory: ends the process in `group` that uses the most, at once. Returns false when
 /// there is nobody to kill.
-pub fn oom_kill(k: &mut Kernel, _m: &mut dyn Machine, group: GroupId) -> bool {
+pub fn oom_kill(k: &mut Kernel, m: &mut dyn Machine, group: GroupId) -> bool {
     let Some((process, resident)) = victim(k, group) else {
         return false;
     };
     log::warn!(target: "memory", "{group:?} is out of memory: {process:?} with {resident} pages is killed");
-    false
+    crate::task::exit::kill_now(k, m, process);
+    true
 }
 
 /// The process with the most resident pages in a group or below it.
@@ -31,7 +32,7 @@ fn victim(k: &Kernel, group: GroupId) -> Option<(ProcessId, u64)> {
 /// Resident pages of a process that may be killed for a group's memory.
 fn resident_in(k: &Kernel, process: &Process, group: GroupId) -> Option<u64> {
     let system_init = process.init_of.is_some() && process.container.is_none();
-    if process.ended.is_some() || system_init {
+    if process.ending.is_some() || system_init {
         return None;
     }
     let tasks = process.threads.iter().filter_map(|t| k.tasks.tasks.get(*t));

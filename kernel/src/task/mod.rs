@@ -1,6 +1,7 @@
 //! Tasks (threads), processes, and what they share.
 
 pub mod cred;
+pub mod exec;
 pub mod exit;
 pub mod fork;
 pub mod futex;

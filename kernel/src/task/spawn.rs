@@ -6,6 +6,7 @@ use super::{
     AltStack, Cred, FaultInfo, FilesId, FsContext, FsContextId, HandlersId, PidId, Process,
     ProcessId, RunState, Task, TaskId, limits, pid, share,
 };
+use crate::Kernel;
 use crate::arena::{Arena, Held};
 use crate::cgroup::{Charge, GroupId};
 use crate::container::ContainerId;
@@ -14,7 +15,6 @@ use crate::fs::HeldPos;
 use crate::machine::{FpuArea, Machine, UserRegs};
 use crate::mm::exec::Image;
 use crate::ns::NsSet;
-use crate::{Cx, Kernel};
 use alloc::boxed::Box;
 use linux_raw_sys::general as linux;
 
@@ -67,7 +67,7 @@ impl Spawn {
         crate::fs::release_pos(k, self.cwd);
         share::release_files(k, self.files);
         if let Some(image) = self.image {
-            crate::mm::release(k, image.mm);
+            crate::mm::exec::discard(k, image);
         }
     }
 }
@@ -199,45 +199,12 @@ fn commit(
 }
 
 /// Gives an embryo its program and lets it run.
-pub fn start(k: &mut Kernel, m: &mut dyn Machine, task: TaskId, image: Image) {
+pub fn start(k: &mut Kernel, _m: &mut dyn Machine, task: TaskId, image: Image) {
     let is_embryo = (k.tasks.tasks.get(task)).is_some_and(|t| t.state == RunState::Embryo);
     if !is_embryo {
-        crate::mm::release(k, image.mm);
+        crate::mm::exec::discard(k, image);
         return;
     }
-    let now = m.now();
-    let mut cx = Cx {
-        m,
-        now,
-        task,
-        resume: None,
-    };
-    install(k, &mut cx, image);
+    super::exec::install(k, task, image);
     k.set_runnable(task);
-}
-
-/// The first program of a task.
-fn install(k: &mut Kernel, cx: &mut Cx, image: Image) {
-    let exe = k.fs.hold_pos(image.exe.pos);
-    let Some(task) = k.tasks.tasks.get_mut(cx.task) else {
-        return;
-    };
-    task.regs = UserRegs {
-        rip: image.entry,
-        rsp: image.stack,
-        rflags: 0x202,
-        ..UserRegs::default()
-    };
-    let len = image.name.len().min(15);
-    if let (Some(to), Some(from)) = (task.comm.get_mut(..len), image.name.get(..len)) {
-        to.copy_from_slice(from);
-    }
-    let old = task.mm.replace(image.mm);
-    let process = task.process;
-    if let Some(old) = old {
-        crate::mm::release(k, old);
-    }
-    if let Some(process) = k.tasks.processes.get_mut(process) {
-        process.exe = exe;
-    }
 }

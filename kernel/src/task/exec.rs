@@ -1,0 +1,215 @@
+//! Running another program (execve(2)): finding it, and becoming it.
+
+use super::{Cred, TaskId, cred, exit, share, signal};
+use crate::arena::Held;
+use crate::error::{Call, Errno, Stop};
+use crate::fs::inode::Kind;
+use crate::fs::mount::MountFlags;
+use crate::fs::walk::{Found, Start, WalkFlags, walk};
+use crate::fs::{Location, Node, Store};
+use crate::machine::{FpuArea, UserRegs};
+use crate::mm::exec::{self, Image};
+use crate::task::{FilesId, HandlersId};
+use crate::{Cx, Kernel, views};
+use linux_raw_sys::general as linux;
+
+/// The flags that a program starts with: interrupts on, and the bit that is always 1.
+const RFLAGS: u64 = 0x202;
+
+/// Where a task's path walks begin.
+///
+/// # Errors
+/// ESRCH when it has ended.
+pub fn start(k: &Kernel, task: TaskId) -> Result<Start, Errno> {
+    let task = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?;
+    let context = task.fs.as_ref().ok_or(Errno::ESRCH)?.key();
+    let context = k.tasks.contexts.get(context).ok_or(Errno::ESRCH)?;
+    Ok(Start {
+        root: context.root.pos(),
+        cwd: context.cwd.pos(),
+    })
+}
+
+/// Finds a program by its path and checks that `cred` may run it.
+///
+/// # Errors
+/// Those of the walk; EACCES for what is not a regular file, without execute permission, or on a
+/// mount without programs.
+pub fn find_program(k: &Kernel, start: Start, cred: &Cred, path: &[u8]) -> Result<Location, Errno> {
+    find(k, start, cred, path, WalkFlags::empty())
+}
+
+/// [`find_program`] with walk flags (execveat(2)).
+///
+/// # Errors
+/// As [`find_program`]; ELOOP for a symbolic link that is not followed.
+pub fn find(
+    k: &Kernel,
+    start: Start,
+    cred: &Cred,
+    path: &[u8],
+    flags: WalkFlags,
+) -> Result<Location, Errno> {
+    let access = cred::access(cred);
+    let source = views::Source::of(k);
+    match walk(&k.fs, &source, &start, &access, path, flags)? {
+        Found::Here(location) => {
+            check_program(k, &location, cred)?;
+            Ok(location)
+        }
+        Found::Missing { .. } => Err(Errno::ENOENT),
+    }
+}
+
+/// Checks that `cred` may run what is at a location.
+///
+/// # Errors
+/// EACCES; ELOOP for a symbolic link.
+pub fn check_program(k: &Kernel, location: &Location, cred: &Cred) -> Result<(), Errno> {
+    let Node::Inode(inode) = location.pos.node else {
+        return Err(Errno::EACCES);
+    };
+    let inode = k.fs.inode(inode)?;
+    match inode.kind {
+        Kind::Regular(_) => {}
+        Kind::Symlink(_) => return Err(Errno::ELOOP),
+        _ => return Err(Errno::EACCES),
+    }
+    let flags = k.fs.mount(location.pos.mount)?.flags;
+    if flags.contains(MountFlags::NOEXEC) {
+        return Err(Errno::EACCES);
+    }
+    inode.permit(&cred::access(cred), 1)
+}
+
+/// Lets the calling task become a loaded program: its other threads end, its memory, handlers
+/// and descriptors are exchanged. The image is used up, also on failure.
+///
+/// # Errors
+/// No memory; nothing has changed then. Without an error it is [`Stop::Gone`]: the registers are
+/// the new program's.
+pub fn replace_image(k: &mut Kernel, cx: &mut Cx, image: Image) -> Call {
+    let handlers = match signal::handlers_for_exec(k, cx.task) {
+        Ok(handlers) => handlers,
+        Err(stop) => {
+            exec::discard(k, image);
+            return Err(stop);
+        }
+    };
+    let files = match own_files(k, cx.task) {
+        Ok(files) => files,
+        Err(stop) => {
+            signal::release_handlers(k, handlers);
+            exec::discard(k, image);
+            return Err(stop);
+        }
+    };
+    commit(k, cx, image, handlers, files);
+    Err(Stop::Gone)
+}
+
+/// A copy of the descriptors if others share them; the program's are its own.
+fn own_files(k: &mut Kernel, task: TaskId) -> Result<Option<Held<FilesId>>, Stop> {
+    let task = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?;
+    let files = task.files.as_ref().ok_or(Errno::ESRCH)?.key();
+    let group = task.group.key();
+    if k.tasks.files.refs(files) == 1 {
+        return Ok(None);
+    }
+    Ok(Some(share::duplicate_files(k, files, group)?))
+}
+
+fn commit(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    image: Image,
+    handlers: Held<HandlersId>,
+    files: Option<Held<FilesId>>,
+) {
+    exit::end_other_threads(k, cx);
+    exit::leave_memory(k, cx);
+    signal::replace_handlers(k, cx.task, handlers);
+    if let Some(files) = files {
+        let old = k.tasks.tasks.get_mut(cx.task);
+        let old = old.and_then(|task| task.files.replace(files));
+        if let Some(old) = old {
+            share::release_files(k, old);
+        }
+    }
+    close_on_exec(k, cx.task);
+    let process = k.tasks.tasks.get(cx.task).map(|t| t.process);
+    if let Some(process) = process.and_then(|p| k.tasks.processes.get_mut(p)) {
+        process.has_executed = true;
+        process.exit_signal = linux::SIGCHLD;
+    }
+    install(k, cx.task, image);
+}
+
+/// Closes the descriptors that execve closes.
+fn close_on_exec(k: &mut Kernel, task: TaskId) {
+    let files = k.tasks.tasks.get(task).and_then(|t| t.files.as_ref());
+    let Some(files) = files.and_then(|f| k.tasks.files.get_mut(f.key())) else {
+        return;
+    };
+    let mut closed = alloc::vec::Vec::new();
+    for slot in &mut files.table {
+        if slot.as_ref().is_some_and(|d| d.cloexec) {
+            closed.extend(slot.take());
+        }
+    }
+    for descriptor in closed {
+        Store::of(k).release_file(descriptor.file);
+    }
+}
+
+/// Puts a program into a task: memory, registers, name, credentials. For execve, and for the
+/// first program of a task that the kernel made.
+pub fn install(k: &mut Kernel, id: TaskId, image: Image) {
+    let Image {
+        mm,
+        entry,
+        stack,
+        name,
+        path,
+        exe,
+        cred,
+        secure,
+    } = image;
+    if k.sched.fpu_owner == Some(id) {
+        k.sched.fpu_owner = None;
+    }
+    let Some(task) = k.tasks.tasks.get_mut(id) else {
+        crate::mm::release(k, mm);
+        crate::fs::release_pos(k, exe);
+        return;
+    };
+    task.regs = UserRegs {
+        rip: entry,
+        rsp: stack,
+        rflags: RFLAGS,
+        ..UserRegs::default()
+    };
+    *task.fpu = FpuArea::INITIAL;
+    task.comm = [0; 16];
+    for (to, from) in task.comm.iter_mut().take(15).zip(&name) {
+        *to = *from;
+    }
+    if secure {
+        task.parent_death_signal = 0;
+    }
+    task.cred = cred;
+    let process = task.process;
+    let old_mm = task.mm.replace(mm);
+    let mut old_exe = Some(exe);
+    if let Some(process) = k.tasks.processes.get_mut(process) {
+        old_exe = core::mem::replace(&mut process.exe, old_exe);
+        process.exe_path = path;
+        process.dumpable = u8::from(!secure);
+    }
+    if let Some(old) = old_mm {
+        crate::mm::release(k, old);
+    }
+    if let Some(old) = old_exe {
+        crate::fs::release_pos(k, old);
+    }
+}
