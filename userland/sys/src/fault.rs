@@ -91,7 +91,6 @@ impl Fault {
     }
 }
 
-
 fn read(address: usize) {
     // SAFETY: faults, which ends the process; else it changes what is declared.
     unsafe { asm!("mov {0:e}, dword ptr [{0}]", inout(reg) address => _) };
