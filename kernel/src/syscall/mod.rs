@@ -1,7 +1,13 @@
 //! System calls: decode, call one function, encode. One table of numbers.
 
+mod ident;
 mod namespaces;
+mod privileges;
+mod process;
+mod signals;
 mod system;
+mod threads;
+mod time;
 
 use crate::error::{Call, Errno, Stop};
 use crate::machine::UserRegs;
@@ -19,7 +25,16 @@ pub type Line = (u32, &'static str, Handler);
 const LINUX_END: usize = 480;
 
 /// Every area's lines.
-const AREAS: &[&[Line]] = &[namespaces::CALLS, system::CALLS];
+const AREAS: &[&[Line]] = &[
+    ident::CALLS,
+    namespaces::CALLS,
+    privileges::CALLS,
+    process::CALLS,
+    signals::CALLS,
+    system::CALLS,
+    threads::CALLS,
+    time::CALLS,
+];
 
 /// The table by number, made when the kernel is compiled.
 static TABLE: [Option<Line>; LINUX_END] = table();
