@@ -12,6 +12,7 @@ mod case;
 mod container;
 mod door;
 mod faults;
+mod inside;
 mod runner;
 
 use case::Case;
@@ -29,6 +30,7 @@ fn cases() -> Vec<Case> {
         abi::cases(),
         container::cases(),
         faults::cases(),
+        inside::cases(),
     ]
     .concat()
 }

@@ -14,9 +14,9 @@ use rustix::process::Pid;
 
 /// Arguments of the command, each ended by a NUL byte.
 const ARGUMENTS: &str = "/etc/berth/cmd";
-/// Its environment, in the same form.
+/// What is added to its environment, in the same form.
 const ENVIRONMENT: &str = "/etc/berth/env";
-/// The environment when the image names none.
+/// The environment, unless the image names other values.
 const DEFAULT_ENVIRONMENT: [&str; 3] = [
     "PATH=/bin:/sbin:/usr/bin:/usr/sbin",
     "HOME=/root",
@@ -102,10 +102,11 @@ impl Command {
     /// The command that the image names.
     pub fn from_image() -> Option<Self> {
         let arguments = nul_separated(&std::fs::read(ARGUMENTS).ok()?);
-        let environment = match std::fs::read(ENVIRONMENT) {
-            Ok(text) => nul_separated(&text),
-            Err(_) => DEFAULT_ENVIRONMENT.map(OsString::from).to_vec(),
-        };
+        let mut environment = DEFAULT_ENVIRONMENT.map(OsString::from).to_vec();
+        // Without such a file nothing is added.
+        environment.extend(nul_separated(
+            &std::fs::read(ENVIRONMENT).unwrap_or_default(),
+        ));
         Some(Self {
             arguments,
             environment: pairs(environment),

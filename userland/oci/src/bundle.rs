@@ -132,9 +132,16 @@ mod tests {
     fn the_bundles_of_the_repository_are_valid() {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut count = 0;
-        for directory in ["userland/demo/bundles", "tests/bundles"] {
+        for directory in [
+            "userland/demo/bundles",
+            "tests/bundles",
+            "tests/bundles/programs",
+        ] {
             for bundle in std::fs::read_dir(repository.join(directory)).unwrap() {
                 let bundle = bundle.unwrap().path();
+                if !bundle.join(CONFIG_JSON).exists() && !bundle.join(CONFIG_KV).exists() {
+                    continue; // A directory of bundles.
+                }
                 let text = configuration(&bundle);
                 // What is to be refused says so in its name.
                 if bundle.to_string_lossy().contains("refused") {

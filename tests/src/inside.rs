@@ -1,0 +1,120 @@
+//! What `probe` finds: the kernel's behaviour, case by case, and a container seen from inside.
+
+use crate::case::{Case, Failure};
+use crate::door::Door;
+
+/// The cases of this area.
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case {
+            name: "inside_processes",
+            run: |door| tap(door, "probe abi processes"),
+        },
+        Case {
+            name: "inside_pipes",
+            run: |door| tap(door, "probe abi pipes"),
+        },
+        Case {
+            name: "inside_files",
+            run: |door| tap(door, "probe abi files"),
+        },
+        Case {
+            name: "inside_memory",
+            run: |door| tap(door, "probe abi memory"),
+        },
+        Case {
+            name: "inside_signals",
+            run: |door| tap(door, "probe abi signals"),
+        },
+        Case {
+            name: "inside_misc",
+            run: |door| tap(door, "probe abi misc"),
+        },
+        Case {
+            name: "inside_faults",
+            run: |door| tap(door, "probe fault all"),
+        },
+        Case {
+            name: "inside_wild_calls",
+            run: |door| tap(door, "probe wild 1"),
+        },
+        Case {
+            name: "inside_cycle",
+            run: |door| tap(door, "probe cycle 100"),
+        },
+        Case {
+            name: "inside_a_container",
+            run: |door| {
+                door.machine()
+                    .bundle("facts")
+                    .run(&["/bin/sh", "-c", "oci run -b /bundles/facts c1"])?
+                    .code(0)?
+                    .stdout_line(r#"{"fact":"pid","value":1}"#)?
+                    .stdout_line(r#"{"fact":"ppid","value":0}"#)?
+                    .stdout_line(r#"{"fact":"uid","value":[1000,1000]}"#)?
+                    .stdout_line(r#"{"fact":"gid","value":[1001,1001]}"#)?
+                    .stdout_line(r#"{"fact":"hostname","value":"inside"}"#)?
+                    .stdout_line(r#"{"fact":"cwd","value":"/tmp"}"#)?
+                    .stdout_line(r#"{"fact":"args","value":["probe","facts"]}"#)?
+                    .stdout_line(r#"{"fact":"env","value":[["PATH","/bin"],["A","1 2"]]}"#)?
+                    .stdout_line(r#"{"fact":"root-readonly","value":30}"#)?
+                    .stdout_line(r#"{"fact":"pids","value":[1]}"#)?
+                    .done()
+            },
+        },
+        Case {
+            name: "inside_exit_codes",
+            run: |door| {
+                let script = "for name in exits faults missing; do \
+                              oci run -b /bundles/programs/$name c 2>/dev/null; echo $name $?; done; oci list -q";
+                door.machine()
+                    .bundle("programs")
+                    .run(&["/bin/sh", "-c", script])?
+                    .code(0)?
+                    .stdout_is("exits 37\nfaults 132\nmissing 1\n")?
+                    .done()
+            },
+        },
+        Case {
+            name: "inside_signals_are_forwarded",
+            run: |door| {
+                // The program says "holding" once it waits for the signal.
+                let script = "oci run -b /bundles/programs/holds c > /run/out & \
+                              until grep -q holding /run/out; do sleep 0.1; done; \
+                              kill -TERM $!; wait $!; echo code $?; oci list -q";
+                door.machine()
+                    .bundle("programs")
+                    .run(&["/bin/sh", "-c", script])?
+                    .code(0)?
+                    .stdout_is("code 9\n")?
+                    .done()
+            },
+        },
+        Case {
+            name: "inside_refused_by_name",
+            run: |door| {
+                door.machine()
+                    .bundle("refused")
+                    .run(&[
+                        "/bin/sh",
+                        "-c",
+                        "oci create -b /bundles/refused c; echo $?; oci list -q",
+                    ])?
+                    .stdout_is("1\n")?
+                    .stderr_has(
+                        "config.json: /linux/seccomp/defaultAction: not enforced by this build",
+                    )?
+                    .done()
+            },
+        },
+    ]
+}
+
+/// Runs a program that writes its results to the control channel: its plan must be complete.
+fn tap(door: &Door, command: &str) -> Result<(), Failure> {
+    door.machine()
+        .timeout(240)
+        .run(&["/bin/sh", "-c", &format!("{command} > /dev/ttyS2")])?
+        .code(0)?
+        .done()
+}
