@@ -32,6 +32,7 @@ pub fn all(paths: &Paths, bless: bool) -> Result<()> {
     }
     let mut findings = Findings::new();
     findings.extend(layers::check(&sources));
+    findings.extend(layers::stale_exceptions(&sources));
     findings.extend(manifests::check(&sources));
     findings.extend(text::check(&sources));
     findings.extend(unsafety::check(&sources));
