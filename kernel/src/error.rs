@@ -32,6 +32,13 @@ errnos! {
     EALREADY ESTALE EUSERS ECANCELED EHWPOISON EBADFD ENOTUNIQ EISCONN ENOTCONN ECONNRESET
 }
 
+impl Errno {
+    /// The error as a call returns it in a register.
+    pub fn negative(self) -> u64 {
+        (-i64::from(self.0)) as u64
+    }
+}
+
 impl core::fmt::Debug for Errno {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(self.name())

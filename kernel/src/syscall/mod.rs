@@ -100,10 +100,10 @@ fn settle(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6], result: Call
     let value = match result {
         Ok(value) => value,
         Err(Stop::Gone) => return,
-        Err(Stop::Errno(e)) => negative(e),
+        Err(Stop::Errno(e)) => e.negative(),
         Err(Stop::NoMem(no_mem)) => {
             if !k.make_room(cx.m, no_mem) {
-                finish(k, cx, negative(Errno::ENOMEM));
+                finish(k, cx, Errno::ENOMEM.negative());
                 return;
             }
             // Nothing was published: make the same call again.
@@ -156,9 +156,4 @@ fn finish(k: &mut Kernel, cx: &mut Cx, value: u64) {
     if let Some(task) = k.tasks.tasks.get_mut(cx.task) {
         task.regs.rax = value;
     }
-}
-
-/// An errno as the register has it.
-pub fn negative(e: Errno) -> u64 {
-    (-i64::from(e.0)) as u64
 }

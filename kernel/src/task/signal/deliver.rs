@@ -191,7 +191,7 @@ fn end_call(k: &mut Kernel, id: TaskId, action: &Action) -> Option<u64> {
         task.regs.rip = task.regs.rip.wrapping_sub(2);
         task.regs.rax = call.number;
     } else {
-        task.regs.rax = crate::syscall::negative(Errno::EINTR);
+        task.regs.rax = Errno::EINTR.negative();
     }
     resume.saved_mask
 }
