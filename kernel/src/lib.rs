@@ -19,6 +19,7 @@ pub mod container;
 pub mod dev;
 pub mod error;
 pub mod fs;
+pub mod io;
 mod kernel;
 pub mod load;
 pub mod machine;

@@ -13,6 +13,8 @@ use alloc::vec::Vec;
 pub enum WaitKey {
     /// A pipe or fifo has something to read, room, or lost an end.
     Pipe(crate::fs::PipeId),
+    /// Waits in open(2) of a fifo for the other end; `true` to write itself.
+    Fifo(crate::fs::PipeId, bool),
     /// A lock on a file was given up (flock(2)).
     Lock(crate::fs::Node),
     /// A child of this process changed its state.
@@ -144,6 +146,11 @@ impl Waits {
             count += 1;
         }
         count
+    }
+
+    /// Whether somebody waits for `key`.
+    pub fn waited_for(&self, key: WaitKey) -> bool {
+        self.first_on(key).is_some()
     }
 
     fn first_on(&self, key: WaitKey) -> Option<TaskId> {

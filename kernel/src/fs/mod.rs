@@ -231,8 +231,8 @@ pub struct Fs {
     /// The last number given to a tree of mounts, and how many mounts each has.
     pub(crate) last_tree: u32,
     pub(crate) trees: BTreeMap<u32, u32>,
-    /// The last inode number given to a pipe.
-    pub(crate) last_pipe: u64,
+    /// The mount that pipes without a name are on.
+    pub(crate) pipe_home: Option<Held<MountId>>,
 }
 
 /// The tables that file operations change, borrowed out of the kernel.

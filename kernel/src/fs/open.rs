@@ -5,6 +5,7 @@ use super::{FileId, Fs, HeldPos, InodeId, Location, Node, PipeId, Pos, Store, Vi
 use crate::arena::{Arena, Held};
 use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
+use crate::views::Opened;
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
@@ -15,8 +16,8 @@ pub struct OpenFile {
     pub flags: u32,
     /// What reading and writing means.
     pub kind: FileKind,
-    /// Where it is; `None` for a pipe of pipe(2).
-    pub at: Option<HeldPos>,
+    /// Where it is.
+    pub at: HeldPos,
     /// The directory it was found in, and its name there.
     pub name: Option<(Pos, Vec<u8>)>,
     /// The next byte, or the next directory entry.
@@ -34,10 +35,21 @@ pub enum FileKind {
     Pipe(Held<PipeId>),
     /// A device.
     Device(Device),
-    /// A file of a view; its text is made when it is first read.
-    View(ViewNode, Option<Vec<u8>>),
+    /// A file of a view.
+    View(ViewFile),
     /// Only a place (O_PATH).
     Path,
+}
+
+/// An open file of a view.
+#[derive(Debug)]
+pub struct ViewFile {
+    /// Which.
+    pub node: ViewNode,
+    /// What it keeps alive.
+    pub opened: Opened,
+    /// Its text, taken when it is read from the beginning.
+    pub text: Option<Vec<u8>>,
 }
 
 /// Status flags that fcntl(F_SETFL) can change.
@@ -73,11 +85,11 @@ impl OpenFile {
     }
 
     /// Where it is, and the name it was opened by.
-    pub fn location(&self) -> Option<Location> {
-        Some(Location {
-            pos: self.at.as_ref()?.pos(),
+    pub fn location(&self) -> Location {
+        Location {
+            pos: self.at.pos(),
             name: self.name.clone(),
-        })
+        }
     }
 }
 
@@ -99,8 +111,8 @@ impl Fs {
     }
 }
 
-/// Opens what is at a location, permissions checked before: not for fifos (see [`open_pipe`]),
-/// nor for symbolic links without O_PATH.
+/// Opens what is at a location, permissions checked before: not for fifos and files of views
+/// (see [`insert`]), nor for symbolic links without O_PATH.
 ///
 /// # Errors
 /// ELOOP, ENXIO (a socket), no memory.
@@ -112,8 +124,7 @@ pub fn open(
 ) -> Result<Held<FileId>, Stop> {
     let kind = match location.pos.node {
         _ if flags & linux::O_PATH != 0 => FileKind::Path,
-        Node::View(_) if flags & linux::O_DIRECTORY != 0 => FileKind::Dir(location.pos.node),
-        Node::View(view) => FileKind::View(view, None),
+        Node::View(_) => FileKind::Dir(location.pos.node),
         Node::Inode(id) => match &st.fs.inode(id)?.kind {
             Kind::Regular(_) => FileKind::Regular(id),
             Kind::Dir(_) => FileKind::Dir(location.pos.node),
@@ -122,22 +133,32 @@ pub fn open(
             Kind::Fifo(_) | Kind::Socket => return Err(Errno::ENXIO.into()),
         },
     };
-    insert(st, group, kind, Some(location), flags)
+    insert(st, group, kind, location, flags).map_err(|(stop, _)| stop)
 }
 
-/// Opens one end of a pipe, or both, as the access mode says; `location` is the fifo's.
+/// Opens one end of a fifo, or both, as the access mode says; does not wait for the other.
 ///
 /// # Errors
-/// No memory; the pipe is given back then.
-pub fn open_pipe(
+/// No memory; ENXIO when it is not a fifo.
+pub fn open_fifo(
     st: &mut Store,
     group: GroupId,
-    pipe: Held<PipeId>,
-    location: Option<Location>,
+    location: Location,
     flags: u32,
 ) -> Result<Held<FileId>, Stop> {
-    let id = pipe.key();
-    let held = insert(st, group, FileKind::Pipe(pipe), location, flags)?;
+    let Node::Inode(inode) = location.pos.node else {
+        return Err(Errno::ENXIO.into());
+    };
+    let id = fifo(st, group, inode)?;
+    let pipe = st.fs.pipes.hold(id).ok_or(Errno::ENXIO)?;
+    let held = match insert(st, group, FileKind::Pipe(pipe), location, flags) {
+        Ok(held) => held,
+        Err((stop, FileKind::Pipe(pipe))) => {
+            pipe::release(st, pipe);
+            return Err(stop);
+        }
+        Err((stop, _)) => return Err(stop),
+    };
     if let Some(file) = st.fs.files.get(held.key()) {
         let (read, write) = (file.reads(), file.writes());
         pipe::open_end(st, id, read, write);
@@ -145,44 +166,33 @@ pub fn open_pipe(
     Ok(held)
 }
 
-fn insert(
+/// Puts an open file into the table; on failure what it would have kept comes back.
+///
+/// # Errors
+/// No memory; ENOENT when the location is gone.
+pub fn insert(
     st: &mut Store,
     group: GroupId,
     kind: FileKind,
-    location: Option<Location>,
+    location: Location,
     flags: u32,
-) -> Result<Held<FileId>, Stop> {
+) -> Result<Held<FileId>, (Stop, FileKind)> {
     let charge = match st.groups.charge(group, Arena::<FileId, OpenFile>::COST) {
         Ok(charge) => charge,
-        Err(no_mem) => {
-            release_kind(st, kind);
-            return Err(no_mem.into());
-        }
+        Err(no_mem) => return Err((no_mem.into(), kind)),
     };
-    let mut at = None;
-    let mut name = None;
-    if let Some(location) = location {
-        at = st.fs.hold_pos(location.pos);
-        name = location.name;
-        if at.is_none() {
-            release_kind(st, kind);
-            return super::inode::refuse(st.groups, charge, Errno::ENOENT);
-        }
-    }
+    let Some(at) = st.fs.hold_pos(location.pos) else {
+        st.groups.give_back(charge);
+        return Err((Errno::ENOENT.into(), kind));
+    };
     let file = OpenFile {
         flags: flags & (KEPT | linux::O_ACCMODE),
         kind,
         at,
-        name,
+        name: location.name,
         offset: 0,
     };
     Ok(st.fs.files.insert(file, charge))
-}
-
-fn release_kind(st: &mut Store, kind: FileKind) {
-    if let FileKind::Pipe(held) = kind {
-        pipe::release(st, held);
-    }
 }
 
 /// The pipe of a fifo, made at its first use.
@@ -206,21 +216,24 @@ pub fn fifo(st: &mut Store, group: GroupId, id: InodeId) -> Result<PipeId, Stop>
 }
 
 impl Store<'_> {
-    /// Gives an open file back; the last reference closes it.
-    pub fn release_file(&mut self, held: Held<FileId>) {
+    /// Gives an open file back; the last reference closes it. What a view's file kept alive is the
+    /// caller's to close.
+    #[must_use = "a view's file keeps something alive"]
+    pub fn release_file(&mut self, held: Held<FileId>) -> Option<Opened> {
         let id = held.key();
-        let Some((file, charge)) = self.fs.files.release(held) else {
-            return;
-        };
+        let (file, charge) = self.fs.files.release(held)?;
         self.groups.give_back(charge);
         let (read, write) = (file.reads(), file.writes());
-        if let Some(at) = file.at {
-            super::lock::forget(self, id, at.pos().node);
-            self.release_pos(at);
-        }
-        if let FileKind::Pipe(pipe) = file.kind {
-            pipe::close_end(self, pipe.key(), read, write);
-            pipe::release(self, pipe);
+        super::lock::forget(self, id, file.at.pos().node);
+        self.release_pos(file.at);
+        match file.kind {
+            FileKind::Pipe(pipe) => {
+                pipe::close_end(self, pipe.key(), read, write);
+                pipe::release(self, pipe);
+                None
+            }
+            FileKind::View(file) => Some(file.opened),
+            _ => None,
         }
     }
 }

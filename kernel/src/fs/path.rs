@@ -1,6 +1,7 @@
 //! From a position back to its path (getcwd(2), /proc/PID/exe, mountinfo).
 
 use super::mount::Map;
+use super::superblock::SuperKind;
 use super::walk::Views;
 use super::{Fs, InodeId, Location, MountId, Node, Pos};
 use alloc::collections::VecDeque;
@@ -32,6 +33,13 @@ const TOLD_MAX: usize = 3 * 4096;
 
 /// The path of a position below `root`.
 pub fn path_of(fs: &Fs, views: &dyn Views, location: &Location, root: Pos) -> Told {
+    if let Some(path) = pipe_name(fs, location.pos) {
+        return Told {
+            path,
+            reachable: true,
+            deleted: false,
+        };
+    }
     let mut up = Up {
         fs,
         path: VecDeque::new(),
@@ -59,6 +67,18 @@ pub fn path_of(fs: &Fs, views: &dyn Views, location: &Location, root: Pos) -> To
         reachable,
         deleted: up.deleted,
     }
+}
+
+/// What pipes without a name are called: `pipe:[number]`.
+fn pipe_name(fs: &Fs, pos: Pos) -> Option<Vec<u8>> {
+    if fs.super_of(pos.mount).ok()?.kind != SuperKind::Pipes {
+        return None;
+    }
+    let Node::Inode(id) = pos.node else {
+        return None;
+    };
+    let ino = fs.inodes.get(id)?.ino;
+    Some(alloc::format!("pipe:[{ino}]").into_bytes())
 }
 
 struct Up<'a> {

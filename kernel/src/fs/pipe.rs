@@ -1,10 +1,13 @@
 //! Pipes and fifos: a ring of 64 KiB between writers and readers (pipe(7)).
 
-use super::{PipeId, Store};
+use super::inode::{self, What};
+use super::mount::{self, MountFlags};
+use super::superblock;
+use super::{Actor, InodeId, Location, MountId, Node, PipeId, Pos, Store};
 use crate::arena::{Arena, Held};
 use crate::cgroup::GroupId;
-use crate::error::{Errno, NoMem};
-use crate::machine::{Frame, Machine, PAGE};
+use crate::error::{Errno, NoMem, Stop};
+use crate::machine::{Frame, PAGE};
 use crate::mm::frames::Origin;
 use crate::wait::WaitKey;
 
@@ -31,8 +34,6 @@ pub struct Pipe {
     pub reader_opens: u64,
     /// How often it was opened for writing.
     pub writer_opens: u64,
-    /// Its number, as stat tells it.
-    pub ino: u64,
 }
 
 /// A new pipe without ends.
@@ -41,7 +42,6 @@ pub struct Pipe {
 /// No memory.
 pub fn create(st: &mut Store, group: GroupId) -> Result<Held<PipeId>, NoMem> {
     let charge = st.groups.charge(group, Arena::<PipeId, Pipe>::COST)?;
-    st.fs.last_pipe += 1;
     let pipe = Pipe {
         slots: [None; SLOTS],
         head: 0,
@@ -50,7 +50,6 @@ pub fn create(st: &mut Store, group: GroupId) -> Result<Held<PipeId>, NoMem> {
         writers: 0,
         reader_opens: 0,
         writer_opens: 0,
-        ino: st.fs.last_pipe,
     };
     Ok(st.fs.pipes.insert(pipe, charge))
 }
@@ -65,6 +64,42 @@ pub fn release(st: &mut Store, held: Held<PipeId>) {
     }
 }
 
+/// A place for a new pipe of pipe(2): a fifo without a name, on a mount nobody can walk to. Give
+/// the reference back when both ends are open.
+///
+/// # Errors
+/// No memory.
+pub fn anonymous(st: &mut Store, actor: &Actor) -> Result<(Held<InodeId>, Location), Stop> {
+    let mount = home(st, actor)?;
+    let sb = st.fs.mount(mount)?.sb.key();
+    let held = inode::create(st, actor, sb, What::Fifo, 0o600, None)?;
+    let pos = Pos {
+        mount,
+        node: Node::Inode(held.key()),
+    };
+    Ok((held, Location { pos, name: None }))
+}
+
+/// The mount that pipes live on, made at the first use and kept.
+///
+/// # Errors
+/// No memory.
+pub fn home(st: &mut Store, actor: &Actor) -> Result<MountId, Stop> {
+    if let Some(mount) = &st.fs.pipe_home {
+        return Ok(mount.key());
+    }
+    let root = st.groups.root();
+    let actor = Actor {
+        group: root,
+        ..*actor
+    };
+    let sb = superblock::pipes(st, &actor)?;
+    let mount = mount::whole(st, &actor, sb, MountFlags::empty(), b"pipefs")?;
+    let id = mount.key();
+    st.fs.pipe_home = Some(mount);
+    Ok(id)
+}
+
 /// Adds an end.
 pub fn open_end(st: &mut Store, id: PipeId, read: bool, write: bool) {
     if let Some(pipe) = st.fs.pipes.get_mut(id) {
@@ -73,6 +108,11 @@ pub fn open_end(st: &mut Store, id: PipeId, read: bool, write: bool) {
         pipe.reader_opens += u64::from(read);
         pipe.writer_opens += u64::from(write);
         st.waits.wake(WaitKey::Pipe(id));
+        for (opened, waiting_to_write) in [(read, true), (write, false)] {
+            if opened {
+                st.waits.wake(WaitKey::Fifo(id, waiting_to_write));
+            }
+        }
     }
 }
 
@@ -117,19 +157,14 @@ impl Pipe {
     }
 }
 
-/// Appends as many of `bytes` as there is room for; returns how many.
+/// Makes room for up to `count` more bytes to be written: pages for them. Returns for how many
+/// there is room.
 ///
 /// # Errors
-/// No memory, with nothing written.
-pub fn write(
-    st: &mut Store,
-    m: &mut dyn Machine,
-    id: PipeId,
-    group: GroupId,
-    bytes: &[u8],
-) -> Result<usize, crate::error::Stop> {
+/// No memory.
+pub fn reserve(st: &mut Store, id: PipeId, group: GroupId, count: usize) -> Result<usize, Stop> {
     let pipe = st.fs.pipes.get_mut(id).ok_or(Errno::EPIPE)?;
-    let count = bytes.len().min(pipe.room());
+    let count = count.min(pipe.room());
     let start = pipe.head + pipe.len;
     let mut done = 0;
     while done < count {
@@ -138,24 +173,24 @@ pub fn write(
         if slot.is_none() {
             *slot = Some(st.frames.alloc(st.groups, group, Origin::File)?);
         }
-        done += (PAGE as usize - at % PAGE as usize).min(count - done);
-    }
-    done = 0;
-    while done < count {
-        let at = (start + done) % CAPACITY;
-        let (slot, within) = (at / PAGE as usize, at % PAGE as usize);
-        let part = (PAGE as usize - within).min(count - done);
-        let frame = pipe.slots.get(slot).copied().flatten();
-        if let (Some(frame), Some(piece)) = (frame, bytes.get(done..done + part)) {
-            m.write_frame(frame, within, piece);
-        }
-        done += part;
-    }
-    pipe.len += count;
-    if count > 0 {
-        st.waits.wake(WaitKey::Pipe(id));
+        done += PAGE as usize - at % PAGE as usize;
     }
     Ok(count)
+}
+
+impl Pipe {
+    /// Where the next byte goes: frame, offset in it, room up to the end of the page.
+    pub fn tail(&self) -> Option<(Frame, usize, usize)> {
+        let at = (self.head + self.len) % CAPACITY;
+        let frame = (*self.slots.get(at / PAGE as usize)?)?;
+        let within = at % PAGE as usize;
+        Some((frame, within, self.room().min(PAGE as usize - within)))
+    }
+
+    /// So many bytes were put at the tail.
+    pub fn advance(&mut self, count: usize) {
+        self.len = (self.len + count).min(CAPACITY);
+    }
 }
 
 /// Takes bytes away that were read; writers are told.

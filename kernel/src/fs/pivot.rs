@@ -5,8 +5,16 @@ use super::{Fs, MountId, Pos, Store, mount};
 use crate::arena::Held;
 use crate::error::Errno;
 
-/// Makes the mount at `new` the one at `root`, and moves that to `old`. `ns_root` is what the
-/// mount namespace keeps; it changes when the root of the whole tree does.
+/// A change of root that was found to be possible; commit it before anything else happens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pivot {
+    root: Pos,
+    new: Pos,
+    old: Pos,
+}
+
+/// Checks that the mount at `new` can become the one at `root`, and that one go to `old`.
+/// `ns_root` is the root of the tree.
 ///
 /// Unlike Linux this also works when `root` is the root of the tree: the initial file system can
 /// be left without a detour.
@@ -15,46 +23,15 @@ use crate::error::Errno;
 /// EINVAL when `root` or `new` is not the root of a mount, is of another tree, or `old` is not
 /// below `new`, or `new` not below `root`; EBUSY when `new` or `old` are on the old root's mount;
 /// ENOTDIR, ENOENT.
-pub fn pivot_root(
-    st: &mut Store,
-    views: &dyn Views,
-    ns_root: &mut Held<MountId>,
-    root: Pos,
-    new: Pos,
-    old: Pos,
-) -> Result<(), Errno> {
-    let old = mount::place(st.fs, views, new.node, old, 0)?;
-    check(st.fs, views, ns_root.key(), root, new, old)?;
-    let Some((new_held, at)) = st.unhook(new.mount) else {
-        return Err(Errno::EINVAL);
-    };
-    st.release_pos(at);
-    let old_held = match st.unhook(root.mount) {
-        Some((old_held, root_at)) => {
-            // The new root takes the place of the old one.
-            let place = root_at.pos();
-            if let Err(lost) = st.hook(new_held, place) {
-                st.release_tree(lost);
-            }
-            st.release_pos(root_at);
-            old_held
-        }
-        None => core::mem::replace(ns_root, new_held),
-    };
-    if let Err(lost) = st.hook(old_held, old) {
-        st.release_tree(lost);
-    }
-    Ok(())
-}
-
-fn check(
+pub fn plan(
     fs: &Fs,
     views: &dyn Views,
     ns_root: MountId,
     root: Pos,
     new: Pos,
     old: Pos,
-) -> Result<(), Errno> {
+) -> Result<Pivot, Errno> {
+    let old = mount::place(fs, views, new.node, old, 0)?;
     let tree = fs.mount(ns_root)?.tree;
     let is_root = |pos: Pos| fs.root_of(pos.mount) == Ok(pos);
     if [root, new, old]
@@ -71,5 +48,51 @@ fn check(
     if !is_root(root) || !is_root(new) || top_has_no_place || !reachable {
         return Err(Errno::EINVAL);
     }
+    Ok(Pivot { root, new, old })
+}
+
+/// Changes the root. `ns_root` is what the mount namespace keeps; it changes when the root of the
+/// whole tree does.
+pub fn commit(st: &mut Store, ns_root: &mut Held<MountId>, pivot: Pivot) {
+    let Some((new, at)) = st.unhook(pivot.new.mount) else {
+        return;
+    };
+    st.release_pos(at);
+    let old = match st.unhook(pivot.root.mount) {
+        Some((old, place)) => {
+            // The new root takes the place of the old one.
+            rehook(st, new, place.pos());
+            st.release_pos(place);
+            old
+        }
+        None => core::mem::replace(ns_root, new),
+    };
+    rehook(st, old, pivot.old);
+}
+
+fn rehook(st: &mut Store, mount: Held<MountId>, at: Pos) {
+    if let Err(lost) = st.hook(mount, at) {
+        st.release_tree(lost);
+    }
+}
+
+/// Moves a mount, with what is on it, to another place of its tree (MS_MOVE).
+///
+/// # Errors
+/// EINVAL for the root of a tree; ELOOP when the place is on the mount itself; ENOTDIR, ENOENT.
+pub fn move_mount(st: &mut Store, views: &dyn Views, id: MountId, to: Pos) -> Result<(), Errno> {
+    let root = st.fs.root_of(id)?;
+    if st.fs.mount(id)?.parent.is_none() {
+        return Err(Errno::EINVAL);
+    }
+    let to = mount::place(st.fs, views, root.node, to, 0)?;
+    if st.fs.is_reachable(views, to, root) {
+        return Err(Errno::ELOOP);
+    }
+    let Some((held, from)) = st.unhook(id) else {
+        return Err(Errno::EINVAL);
+    };
+    rehook(st, held, to);
+    st.release_pos(from);
     Ok(())
 }

@@ -112,8 +112,6 @@ pub struct StatFs {
     pub flags: u32,
 }
 
-/// nsfs's magic number (linux/magic.h).
-const NSFS_MAGIC: u32 = 0x6e73_6673;
 /// Flags are valid.
 const ST_VALID: u32 = 0x20;
 const ST_NOATIME: u32 = 0x400;
@@ -136,7 +134,8 @@ pub fn statfs(fs: &Fs, id: MountId) -> Result<StatFs, Errno> {
     let kind = match sb.kind {
         SuperKind::Tmpfs => linux::TMPFS_MAGIC,
         SuperKind::View(View::Proc) => linux::PROC_SUPER_MAGIC,
-        SuperKind::View(View::Ns) => NSFS_MAGIC,
+        SuperKind::View(View::Ns) => linux::NSFS_MAGIC,
+        SuperKind::Pipes => linux::PIPEFS_MAGIC,
     };
     let flags = mount.flags.bits();
     let moved = [

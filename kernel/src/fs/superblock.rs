@@ -37,6 +37,8 @@ pub enum SuperKind {
     Tmpfs,
     /// Files that show other objects.
     View(View),
+    /// Pipes without a name.
+    Pipes,
 }
 
 impl SuperKind {
@@ -44,6 +46,7 @@ impl SuperKind {
     pub fn name(self) -> &'static str {
         match self {
             SuperKind::Tmpfs => "tmpfs",
+            SuperKind::Pipes => "pipefs",
             SuperKind::View(View::Proc) => "proc",
             SuperKind::View(View::Ns) => "nsfs",
         }
@@ -218,6 +221,27 @@ impl Fs {
 /// # Errors
 /// No memory.
 pub fn tmpfs(st: &mut Store, actor: &Actor, options: TmpfsOptions) -> Result<Held<SuperId>, Stop> {
+    kept(st, actor, SuperKind::Tmpfs, options)
+}
+
+/// The instance that pipes without a name are inodes of.
+///
+/// # Errors
+/// No memory.
+pub fn pipes(st: &mut Store, actor: &Actor) -> Result<Held<SuperId>, Stop> {
+    let options = TmpfsOptions {
+        limits: Limits::NONE,
+        ..TmpfsOptions::new(0)
+    };
+    kept(st, actor, SuperKind::Pipes, options)
+}
+
+fn kept(
+    st: &mut Store,
+    actor: &Actor,
+    kind: SuperKind,
+    options: TmpfsOptions,
+) -> Result<Held<SuperId>, Stop> {
     let charge = st
         .groups
         .charge(actor.group, Arena::<SuperId, Super>::COST)?;
@@ -231,7 +255,7 @@ pub fn tmpfs(st: &mut Store, actor: &Actor, options: TmpfsOptions) -> Result<Hel
     };
     let id = root.key();
     let sb = Super {
-        kind: SuperKind::Tmpfs,
+        kind,
         root: HeldNode::Inode(root),
         dev: st.fs.next_dev(),
         readonly: false,

@@ -1,13 +1,14 @@
 //! System calls: decode, call one function, encode. One table of numbers.
 
-mod ident;
+mod files;
+mod mounts;
 mod namespaces;
-mod privileges;
-mod process;
-mod signals;
+mod open;
+mod paths;
+mod place;
+mod poll;
+mod stat;
 mod system;
-mod threads;
-mod time;
 
 use crate::error::{Call, Errno, Stop};
 use crate::machine::UserRegs;
@@ -26,14 +27,14 @@ const LINUX_END: usize = 480;
 
 /// Every area's lines.
 const AREAS: &[&[Line]] = &[
-    ident::CALLS,
+    files::CALLS,
+    mounts::CALLS,
     namespaces::CALLS,
-    privileges::CALLS,
-    process::CALLS,
-    signals::CALLS,
+    open::CALLS,
+    paths::CALLS,
+    poll::CALLS,
+    stat::CALLS,
     system::CALLS,
-    threads::CALLS,
-    time::CALLS,
 ];
 
 /// The table by number, made when the kernel is compiled.

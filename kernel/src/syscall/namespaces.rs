@@ -7,7 +7,7 @@ use crate::fs::open::FileKind;
 use crate::fs::{FileId, Pos};
 use crate::ns::{self, MountNsId, NsKeys, NsSet, PidNsId};
 use crate::task::cred::capable;
-use crate::task::{FilesId, FsContextId, TaskId, share};
+use crate::task::{FilesId, FsContextId, TaskId, files};
 use crate::views::nsfs::{self, Kind, Namespace};
 use crate::{Cx, Kernel};
 use linux_raw_sys::general as linux;
@@ -78,12 +78,12 @@ impl Draft {
         let files = task.files.as_ref().ok_or(Errno::ESRCH)?.key();
         let context = task.fs.as_ref().ok_or(Errno::ESRCH)?.key();
         if flags & linux::CLONE_FILES != 0 && k.tasks.files.refs(files) > 1 {
-            self.files = Some(share::duplicate_files(k, files, group)?);
+            self.files = Some(files::duplicate(k, files, group)?);
         }
         // Another mount namespace means another root.
         let moves = flags & (linux::CLONE_FS | linux::CLONE_NEWNS) != 0;
         if moves && k.tasks.contexts.refs(context) > 1 {
-            self.context = Some(share::duplicate_context(k, context, group)?);
+            self.context = Some(files::duplicate_context(k, context, group)?);
         }
         if flags & ns::NEW_FLAGS != 0 {
             let new = flags & ns::NEW_FLAGS;
@@ -94,10 +94,10 @@ impl Draft {
 
     fn discard(self, k: &mut Kernel) {
         if let Some(files) = self.files {
-            share::release_files(k, files);
+            files::release(k, files);
         }
         if let Some(context) = self.context {
-            share::release_context(k, context);
+            files::release_context(k, context);
         }
         if let Some(set) = self.ns {
             ns::release_set(k, set);
@@ -159,7 +159,7 @@ fn of_descriptor(k: &Kernel, task: TaskId, fd: u64) -> Result<(Namespace, Kind),
     let slot = files.and_then(|files| files.table.get(number)?.as_ref());
     let id: FileId = slot.ok_or(Errno::EBADF)?.file.key();
     match &k.fs.file(id)?.kind {
-        FileKind::View(node, _) => Ok((nsfs::namespace(*node)?, nsfs::kind(*node)?)),
+        FileKind::View(file) => Ok((nsfs::namespace(file.node)?, nsfs::kind(file.node)?)),
         FileKind::Path => Err(Errno::EBADF),
         _ => Err(Errno::EINVAL),
     }

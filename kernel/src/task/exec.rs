@@ -1,12 +1,12 @@
 //! Running another program (execve(2)): finding it, and becoming it.
 
-use super::{Cred, TaskId, cred, exit, share, signal};
+use super::{Cred, TaskId, cred, exit, files, signal};
 use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::Kind;
 use crate::fs::mount::MountFlags;
 use crate::fs::walk::{Found, Start, WalkFlags, walk};
-use crate::fs::{Location, Node, Store};
+use crate::fs::{Location, Node};
 use crate::machine::{FpuArea, UserRegs};
 use crate::mm::exec::{self, Image};
 use crate::task::{FilesId, HandlersId};
@@ -116,7 +116,7 @@ fn own_files(k: &mut Kernel, task: TaskId) -> Result<Option<Held<FilesId>>, Stop
     if k.tasks.files.refs(files) == 1 {
         return Ok(None);
     }
-    Ok(Some(share::duplicate_files(k, files, group)?))
+    Ok(Some(files::duplicate(k, files, group)?))
 }
 
 fn commit(
@@ -133,33 +133,18 @@ fn commit(
         let old = k.tasks.tasks.get_mut(cx.task);
         let old = old.and_then(|task| task.files.replace(files));
         if let Some(old) = old {
-            share::release_files(k, old);
+            files::release(k, old);
         }
     }
-    close_on_exec(k, cx.task);
+    if let Ok(table) = files::table(k, cx.task) {
+        files::close_on_exec(k, table);
+    }
     let process = k.tasks.tasks.get(cx.task).map(|t| t.process);
     if let Some(process) = process.and_then(|p| k.tasks.processes.get_mut(p)) {
         process.has_executed = true;
         process.exit_signal = linux::SIGCHLD;
     }
     install(k, cx.task, image);
-}
-
-/// Closes the descriptors that execve closes.
-fn close_on_exec(k: &mut Kernel, task: TaskId) {
-    let files = k.tasks.tasks.get(task).and_then(|t| t.files.as_ref());
-    let Some(files) = files.and_then(|f| k.tasks.files.get_mut(f.key())) else {
-        return;
-    };
-    let mut closed = alloc::vec::Vec::new();
-    for slot in &mut files.table {
-        if slot.as_ref().is_some_and(|d| d.cloexec) {
-            closed.extend(slot.take());
-        }
-    }
-    for descriptor in closed {
-        Store::of(k).release_file(descriptor.file);
-    }
 }
 
 /// Puts a program into a task: memory, registers, name, credentials. For execve, and for the

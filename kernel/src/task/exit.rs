@@ -5,7 +5,7 @@
 
 use super::signal::{self, SigInfo};
 use super::{
-    Ended, Process, ProcessId, RunState, TaskId, fork, futex, pid, share, stop, timer, wait,
+    Ended, Process, ProcessId, RunState, TaskId, files, fork, futex, pid, stop, timer, wait,
 };
 use crate::machine::{Machine, PowerOff};
 use crate::mm::user;
@@ -148,10 +148,10 @@ fn end_thread(k: &mut Kernel, m: &mut dyn Machine, id: TaskId) {
         crate::mm::release(k, mm);
     }
     if let Some(files) = files {
-        share::release_files(k, files);
+        files::release(k, files);
     }
     if let Some(fs) = fs {
-        share::release_context(k, fs);
+        files::release_context(k, fs);
     }
     if let Some(handlers) = handlers {
         signal::release_handlers(k, handlers);

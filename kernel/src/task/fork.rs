@@ -3,7 +3,7 @@
 use super::signal::{self, Signals};
 use super::{
     AltStack, FaultInfo, FilesId, FsContextId, HandlersId, PidId, Process, ProcessId, RunState,
-    Task, TaskId, cred, limits, pid, share,
+    Task, TaskId, cred, files, limits, pid,
 };
 use crate::arena::{Arena, Held};
 use crate::cgroup::{Charge, GroupId};
@@ -168,10 +168,10 @@ impl Draft {
             ns::release_set(k, ns);
         }
         if let Some(fs) = self.fs {
-            share::release_context(k, fs);
+            files::release_context(k, fs);
         }
         if let Some(files) = self.files {
-            share::release_files(k, files);
+            files::release(k, files);
         }
         if let Some(handlers) = self.handlers {
             signal::release_handlers(k, handlers);
@@ -270,12 +270,12 @@ fn fill_shared(
     draft.files = if args.has(linux::CLONE_FILES) {
         k.tasks.files.hold(files)
     } else {
-        Some(share::duplicate_files(k, files, group)?)
+        Some(files::duplicate(k, files, group)?)
     };
     draft.fs = if args.has(linux::CLONE_FS) {
         k.tasks.contexts.hold(fs)
     } else {
-        Some(share::duplicate_context(k, fs, group)?)
+        Some(files::duplicate_context(k, fs, group)?)
     };
     let ns = draft
         .ns

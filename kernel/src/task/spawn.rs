@@ -4,7 +4,7 @@ use super::fork::{self, PROCESS_COST, TASK_COST};
 use super::signal::{self, Signals};
 use super::{
     AltStack, Cred, FaultInfo, FilesId, FsContext, FsContextId, HandlersId, PidId, Process,
-    ProcessId, RunState, Task, TaskId, limits, pid, share,
+    ProcessId, RunState, Task, TaskId, files, limits, pid,
 };
 use crate::Kernel;
 use crate::arena::{Arena, Held};
@@ -65,7 +65,7 @@ impl Spawn {
         crate::ns::release_set(k, self.ns);
         crate::fs::release_pos(k, self.root);
         crate::fs::release_pos(k, self.cwd);
-        share::release_files(k, self.files);
+        files::release(k, self.files);
         if let Some(image) = self.image {
             crate::mm::exec::discard(k, image);
         }

@@ -3,7 +3,6 @@
 use super::subject::{self, Subject};
 use super::{Found, Line, found, instance, link};
 use crate::error::Errno;
-use crate::fs::open::FileKind;
 use crate::fs::walk::Link;
 use crate::fs::{FileId, Location, Node, Pos, View, ViewNode, path_of};
 use crate::task::{FilesId, FsContext};
@@ -76,7 +75,6 @@ pub(in crate::views) fn follow(s: &Source, node: ViewNode) -> Result<Link, Errno
             mount: s.ns.nsfs.as_ref().ok_or(Errno::ENOENT)?.key(),
             node: Node::View(node),
         })),
-        Place::Pipe(_) => Err(Errno::ENXIO),
     }
 }
 
@@ -90,7 +88,6 @@ pub(in crate::views) fn text(s: &Source, node: ViewNode) -> Result<Vec<u8>, Errn
     match magic(s, node)? {
         Place::At(location) => path_text(s, &location),
         Place::Namespace(node) => nsfs::text(s, node),
-        Place::Pipe(ino) => Ok(alloc::format!("pipe:[{ino}]").into_bytes()),
     }
 }
 
@@ -98,8 +95,6 @@ pub(in crate::views) fn text(s: &Source, node: ViewNode) -> Result<Vec<u8>, Errn
 enum Place {
     At(Location),
     Namespace(ViewNode),
-    /// A pipe without a name, by its inode number.
-    Pipe(u64),
 }
 
 /// What a magic link leads to, for a reader who may look into the process.
@@ -122,16 +117,10 @@ fn magic(s: &Source, node: ViewNode) -> Result<Place, Errno> {
 fn open_file(s: &Source, id: FileId) -> Result<Place, Errno> {
     let fs = s.fs.ok_or(Errno::ENOENT)?;
     let file = fs.files.get(id).ok_or(Errno::ENOENT)?;
-    match (file.location(), &file.kind) {
-        (Some(location), _) => match location.pos.node {
-            Node::View(node) if node.view == View::Ns => Ok(Place::Namespace(node)),
-            _ => Ok(Place::At(location)),
-        },
-        (None, FileKind::Pipe(pipe)) => {
-            let pipe = fs.pipes.get(pipe.key()).ok_or(Errno::ENOENT)?;
-            Ok(Place::Pipe(pipe.ino))
-        }
-        (None, _) => Err(Errno::ENOENT),
+    let location = file.location();
+    match location.pos.node {
+        Node::View(node) if node.view == View::Ns => Ok(Place::Namespace(node)),
+        _ => Ok(Place::At(location)),
     }
 }
 
@@ -250,10 +239,7 @@ pub(super) fn descriptor_info(s: &Source, node: ViewNode) -> Result<Vec<u8>, Err
     if descriptor.cloexec {
         flags |= linux_raw_sys::general::O_CLOEXEC;
     }
-    let mount = file
-        .at
-        .as_ref()
-        .and_then(|at| fs.mounts.get(at.pos().mount));
+    let mount = fs.mounts.get(file.at.pos().mount);
     let mut text = Text::default();
     put!(text, "pos:\t{}\nflags:\t0{flags:o}\n", file.offset);
     put!(text, "mnt_id:\t{}\n", mount.map_or(0, |m| m.id));

@@ -1,0 +1,100 @@
+//! Reading, writing, listing, polling, controlling and closing open files, whatever they are.
+//!
+//! Bytes move between frames and programs in passes of at most 64 KiB. A pass is prepared (the
+//! program's pages are there, the file's frames are there) and then cannot fail; what was moved
+//! counts when a later pass fails or waits.
+
+mod control;
+mod list;
+mod read;
+mod write;
+
+pub use control::{ioctl, poll, reserve, truncate};
+pub use list::getdents;
+pub use read::{read, read_kernel};
+pub use write::{write, write_kernel};
+
+use crate::arena::Held;
+use crate::error::{Call, Errno, Stop};
+use crate::fs::{FileId, Store};
+use crate::wait::{Pending, Restart, Resume};
+use crate::{Cx, Kernel, views};
+
+/// Bytes of one pass.
+pub const PASS: u64 = 64 << 10;
+/// Bytes one trap moves before others get their turn.
+const TURN: u64 = 1 << 20;
+/// The most bytes one call moves (MAX_RW_COUNT).
+pub const COUNT_MAX: u64 = 0x7fff_f000;
+
+/// A part of a program's memory: address and length ([`user::iovecs`](crate::mm::user::iovecs)).
+pub type Segment = (u64, u64);
+
+/// Gives an open file back; the last reference closes it.
+pub fn release(k: &mut Kernel, file: Held<FileId>) {
+    if let Some(opened) = Store::of(k).release_file(file) {
+        views::close(k, opened);
+    }
+}
+
+/// Where the byte `done` of a list of segments is, and what is left of its segment.
+fn place(segments: &[Segment], mut done: u64) -> Option<Segment> {
+    for &(addr, len) in segments {
+        if done < len {
+            return Some((addr.checked_add(done)?, len - done));
+        }
+        done -= len;
+    }
+    None
+}
+
+fn total(segments: &[Segment]) -> u64 {
+    let sum = segments.iter().fold(0u64, |sum, s| sum.saturating_add(s.1));
+    sum.min(COUNT_MAX)
+}
+
+/// What a transfer ends with when a pass failed: bytes already moved beat the failure.
+fn end(cx: &mut Cx, done: u64, result: Result<(), Stop>) -> Call {
+    match result {
+        Ok(()) => Ok(done),
+        Err(Stop::Errno(_)) if done > 0 => Ok(done),
+        Err(Stop::NoMem(no_mem)) => {
+            remember(cx, done);
+            Err(Stop::NoMem(no_mem))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Keeps what was moved for when the call is made again.
+fn remember(cx: &mut Cx, done: u64) {
+    let resume = cx.resume.unwrap_or_default();
+    cx.resume = Some(Resume { done, ..resume });
+}
+
+/// Lets others run and goes on: a call that has moved much.
+fn take_turns(cx: &Cx, done: u64) -> Stop {
+    let resume = Resume {
+        deadline: Some(cx.now),
+        done,
+        ..cx.resume.unwrap_or_default()
+    };
+    let pending = Pending {
+        resume,
+        keys: alloc::vec::Vec::new(),
+        restart: Restart::Sys,
+    };
+    Stop::Wait(pending)
+}
+
+/// Waits for `key`, with what was moved; or EAGAIN for who does not want to wait.
+fn wait(cx: &Cx, key: crate::wait::WaitKey, done: u64, nonblocking: bool) -> Stop {
+    if nonblocking {
+        return Errno::EAGAIN.into();
+    }
+    let resume = Resume {
+        done,
+        ..cx.resume.unwrap_or_default()
+    };
+    Stop::Wait(Pending::on(key, Restart::Sys).with(resume))
+}

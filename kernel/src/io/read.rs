@@ -1,0 +1,348 @@
+//! Reading (read(2)).
+
+use super::{PASS, Segment, TURN, end, place, take_turns, total, wait};
+use crate::dev;
+use crate::error::{Call, Errno, Stop};
+use crate::fs::inode::{Device, Times};
+use crate::fs::mount::MountFlags;
+use crate::fs::open::FileKind;
+use crate::fs::pages::{self, SIZE_MAX};
+use crate::fs::{FileId, InodeId, MountId, PipeId, Store, Time, ViewNode, pipe};
+use crate::machine::PAGE;
+use crate::mm::user;
+use crate::wait::WaitKey;
+use crate::{Cx, Kernel, views};
+use alloc::vec::Vec;
+
+/// What to read from.
+enum Source {
+    Regular(InodeId),
+    Pipe(PipeId),
+    Device(dev::Device),
+    View(ViewNode),
+}
+
+/// Reads into segments of the caller's memory: at `at`, or where the file is and moving that on.
+///
+/// # Errors
+/// EBADF, EISDIR, EINVAL, ESPIPE (`at` with what has no places), EAGAIN, EFAULT; waits.
+pub fn read(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    segments: &[Segment],
+    at: Option<u64>,
+) -> Call {
+    let file = k.fs.file(id)?;
+    if !file.reads() {
+        return Err(Errno::EBADF.into());
+    }
+    let source = source(&file.kind)?;
+    if at.is_some() && matches!(source, Source::Pipe(_)) {
+        return Err(Errno::ESPIPE.into());
+    }
+    let nonblocking = file.nonblocking();
+    let mut done = cx.resume.map_or(0, |r| r.done);
+    let result = match source {
+        Source::Regular(inode) => regular(k, cx, id, inode, segments, at, &mut done),
+        Source::Pipe(pipe) => from_pipe(k, cx, pipe, segments, nonblocking, &mut done),
+        Source::Device(device) => from_device(k, cx, id, device, segments, &mut done),
+        Source::View(node) => from_view(k, cx, id, node, segments, at, &mut done),
+    };
+    end(cx, done, result)
+}
+
+fn source(kind: &FileKind) -> Result<Source, Errno> {
+    Ok(match kind {
+        FileKind::Regular(inode) => Source::Regular(*inode),
+        FileKind::Pipe(pipe) => Source::Pipe(pipe.key()),
+        FileKind::Device(device) => Source::Device(find_device(device)?),
+        FileKind::View(file) => Source::View(file.node),
+        FileKind::Dir(_) => return Err(Errno::EISDIR),
+        FileKind::Path => return Err(Errno::EBADF),
+    })
+}
+
+/// The driver of a device.
+pub(super) fn find_device(device: &Device) -> Result<dev::Device, Errno> {
+    Some(device)
+        .filter(|d| d.char)
+        .and_then(|d| dev::find(d.major, d.minor))
+        .ok_or(Errno::ENXIO)
+}
+
+fn regular(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    inode: InodeId,
+    segments: &[Segment],
+    at: Option<u64>,
+    done: &mut u64,
+) -> Result<(), Stop> {
+    let count = total(segments);
+    let turn = done.saturating_add(TURN);
+    while *done < count {
+        if *done >= turn {
+            return Err(take_turns(cx, *done));
+        }
+        let position = match at {
+            Some(at) => at.checked_add(*done).ok_or(Errno::EINVAL)?,
+            None => k.fs.file(id)?.offset,
+        };
+        let size = pages::of(&k.fs, inode)?.size;
+        let left = size.saturating_sub(position);
+        let Some(to) = place(segments, *done).filter(|_| left > 0) else {
+            break;
+        };
+        let len = to.1.min(left).min(PASS).min(count - *done);
+        let out = user::prepare_some(k, cx, to.0, len)?;
+        let moved = put_pages(k, cx, &out, inode, position, out.len());
+        *done += moved;
+        if at.is_none() {
+            k.fs.file_mut(id)?.offset = position + moved;
+        }
+        if moved == 0 {
+            break;
+        }
+    }
+    accessed(k, cx, id, inode);
+    Ok(())
+}
+
+/// Copies what a file has at `position` into a prepared destination.
+fn put_pages(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    out: &user::UserOut,
+    inode: InodeId,
+    position: u64,
+    len: u64,
+) -> u64 {
+    let mut moved = 0;
+    while moved < len {
+        let at = position + moved;
+        let within = (at % PAGE) as usize;
+        let part = (PAGE - at % PAGE).min(len - moved) as usize;
+        let Ok(pages) = pages::of(&k.fs, inode) else {
+            break;
+        };
+        match pages.frames.get(&(at / PAGE)).copied() {
+            Some(frame) => user::put_frame(k, cx, out, moved, (frame, within), part),
+            None => user::put_zeros(k, cx, out, moved, part as u64),
+        }
+        moved += part as u64;
+    }
+    moved
+}
+
+/// Moves the access time on, if the mount lets it (mount(2), MS_RELATIME).
+fn accessed(k: &mut Kernel, cx: &Cx, id: FileId, inode: InodeId) {
+    let Ok(file) = k.fs.file(id) else {
+        return;
+    };
+    if file.flags & linux_raw_sys::general::O_NOATIME != 0 {
+        return;
+    }
+    let mount = file.at.pos().mount;
+    touch_access(k, cx, mount, inode);
+}
+
+pub(super) fn touch_access(k: &mut Kernel, cx: &Cx, mount: MountId, inode: InodeId) {
+    let Ok(flags) = k.fs.mount(mount).map(|m| m.flags) else {
+        return;
+    };
+    if flags.contains(MountFlags::NOATIME) || k.fs.writable(mount).is_err() {
+        return;
+    }
+    let Ok(inode) = k.fs.inode_mut(inode) else {
+        return;
+    };
+    if inode.is_dir() && flags.contains(MountFlags::NODIRATIME) {
+        return;
+    }
+    let now = Time::now(cx.m);
+    if !flags.contains(MountFlags::RELATIME) || is_old(&inode.times, now) {
+        inode.times.accessed = now;
+    }
+}
+
+fn is_old(times: &Times, now: Time) -> bool {
+    let day = 24 * 60 * 60;
+    times.accessed <= times.modified
+        || times.accessed <= times.changed
+        || times.accessed.sec.saturating_add(day) <= now.sec
+}
+
+fn from_pipe(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: PipeId,
+    segments: &[Segment],
+    nonblocking: bool,
+    done: &mut u64,
+) -> Result<(), Stop> {
+    let count = total(segments);
+    if count == 0 {
+        return Ok(());
+    }
+    let pipe = k.fs.pipes.get(id).ok_or(Errno::EBADF)?;
+    if pipe.is_empty() {
+        if pipe.writers == 0 {
+            return Ok(());
+        }
+        return Err(wait(cx, WaitKey::Pipe(id), 0, nonblocking));
+    }
+    let available = (pipe.len() as u64).min(count);
+    while *done < available {
+        let Some(to) = place(segments, *done) else {
+            break;
+        };
+        let len = to.1.min(PASS).min(available - *done);
+        let out = user::prepare_some(k, cx, to.0, len)?;
+        let moved = put_ring(k, cx, id, &out);
+        pipe::consume(&mut Store::of(k), id, moved as usize);
+        *done += moved;
+    }
+    Ok(())
+}
+
+fn put_ring(k: &mut Kernel, cx: &mut Cx, id: PipeId, out: &user::UserOut) -> u64 {
+    let mut moved = 0;
+    while moved < out.len() {
+        let piece = k.fs.pipes.get(id).and_then(|p| p.piece(moved as usize));
+        let Some((frame, within, len)) = piece else {
+            break;
+        };
+        let part = (len as u64).min(out.len() - moved);
+        user::put_frame(k, cx, out, moved, (frame, within), part as usize);
+        moved += part;
+    }
+    moved
+}
+
+fn from_device(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    device: dev::Device,
+    segments: &[Segment],
+    done: &mut u64,
+) -> Result<(), Stop> {
+    let flags = k.fs.file(id)?.flags;
+    let count = total(segments);
+    let turn = done.saturating_add(TURN);
+    while *done < count {
+        if *done >= turn {
+            return Err(take_turns(cx, *done));
+        }
+        let Some(to) = place(segments, *done) else {
+            break;
+        };
+        let out = user::prepare_some(k, cx, to.0, to.1.min(PASS).min(count - *done))?;
+        let bytes = dev::read(k, cx, device, flags, out.len() as usize)?;
+        user::put(k, cx, &out, 0, &bytes);
+        *done += bytes.len() as u64;
+        // What a terminal gave is an answer; memory devices fill the whole request.
+        let endless = matches!(
+            device,
+            dev::Device::Zero | dev::Device::Full | dev::Device::Random
+        );
+        if bytes.is_empty() || !endless {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn from_view(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    node: ViewNode,
+    segments: &[Segment],
+    at: Option<u64>,
+    done: &mut u64,
+) -> Result<(), Stop> {
+    let position = match at {
+        Some(at) => at,
+        None => k.fs.file(id)?.offset,
+    };
+    if position == 0 || view_text(k, id).is_none() {
+        let text = views::content(k, cx.m, node)?;
+        if let FileKind::View(file) = &mut k.fs.file_mut(id)?.kind {
+            file.text = Some(text);
+        }
+    }
+    let mut position = position;
+    while let Some(to) = place(segments, *done) {
+        let left = view_text(k, id)
+            .map_or(0, |text| text.len() as u64)
+            .saturating_sub(position);
+        if left == 0 {
+            break;
+        }
+        let out = user::prepare_some(k, cx, to.0, to.1.min(left).min(PASS))?;
+        let end = position + out.len();
+        let piece: Vec<u8> = view_text(k, id)
+            .and_then(|text| text.get(position as usize..end as usize))
+            .unwrap_or(&[])
+            .into();
+        user::put(k, cx, &out, 0, &piece);
+        *done += piece.len() as u64;
+        position += piece.len() as u64;
+        if at.is_none() {
+            k.fs.file_mut(id)?.offset = position;
+        }
+        if piece.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn view_text(k: &Kernel, id: FileId) -> Option<&Vec<u8>> {
+    match &k.fs.files.get(id)?.kind {
+        FileKind::View(file) => file.text.as_ref(),
+        _ => None,
+    }
+}
+
+/// Reads at most [`PASS`] bytes at `at` into the kernel's own memory, out of what has places; the
+/// file stays where it is.
+///
+/// # Errors
+/// EBADF; EINVAL for pipes, devices and directories.
+pub fn read_kernel(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    at: u64,
+    max: usize,
+) -> Result<Vec<u8>, Stop> {
+    let file = k.fs.file(id)?;
+    if !file.reads() {
+        return Err(Errno::EBADF.into());
+    }
+    if at > SIZE_MAX {
+        return Err(Errno::EINVAL.into());
+    }
+    let max = max.min(PASS as usize);
+    match source(&file.kind).map_err(|_| Errno::EINVAL)? {
+        Source::Regular(inode) => {
+            let left = pages::of(&k.fs, inode)?.size.saturating_sub(at);
+            let len = left.min(max as u64) as usize;
+            let mut bytes = Vec::new();
+            bytes.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+            bytes.resize(len, 0);
+            pages::read(&k.fs, cx.m, inode, at, &mut bytes)?;
+            Ok(bytes)
+        }
+        Source::View(node) => {
+            let text = views::content(k, cx.m, node)?;
+            let rest = text.get(at as usize..).unwrap_or(&[]);
+            Ok(rest.get(..max).unwrap_or(rest).into())
+        }
+        Source::Pipe(_) | Source::Device(_) => Err(Errno::EINVAL.into()),
+    }
+}

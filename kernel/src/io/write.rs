@@ -1,0 +1,379 @@
+//! Writing (write(2)).
+
+use super::read::find_device;
+use super::{PASS, Segment, TURN, end, place, remember, take_turns, total, wait};
+use crate::cgroup::GroupId;
+use crate::error::{Call, Errno, Stop};
+use crate::fs::open::FileKind;
+use crate::fs::pages::{self, SIZE_MAX};
+use crate::fs::{FileId, InodeId, PipeId, Store, Time, ViewNode, dir, pipe};
+use crate::machine::{Frame, PAGE};
+use crate::mm::user;
+use crate::task::{SigInfo, signal};
+use crate::wait::WaitKey;
+use crate::{Cx, Kernel, dev, views};
+use alloc::vec::Vec;
+use linux_raw_sys::general as linux;
+
+/// The longest value a file of a view takes.
+const VIEW_MAX: u64 = PAGE;
+
+/// Where the bytes come from.
+#[derive(Clone, Copy)]
+enum From<'a> {
+    Program(&'a [Segment]),
+    Kernel(&'a [u8]),
+}
+
+impl From<'_> {
+    fn total(&self) -> u64 {
+        match self {
+            From::Program(segments) => total(segments),
+            From::Kernel(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// Makes bytes from `done` on ready to be copied; returns how many, up to `max` and the end
+    /// of their segment.
+    fn ready(&self, k: &mut Kernel, cx: &mut Cx, done: u64, max: u64) -> Result<u64, Stop> {
+        match self {
+            From::Program(segments) => match place(segments, done) {
+                Some((addr, len)) => user::present(k, cx, addr, len.min(max)),
+                None => Ok(0),
+            },
+            From::Kernel(bytes) => Ok((bytes.len() as u64).saturating_sub(done).min(max)),
+        }
+    }
+
+    /// Copies bytes that are ready into a frame.
+    fn into_frame(&self, k: &mut Kernel, cx: &mut Cx, done: u64, to: (Frame, usize), len: usize) {
+        let copied = match self {
+            From::Program(segments) => match place(segments, done) {
+                Some((addr, _)) => user::copy_to_frame(k, cx, addr, to, len),
+                None => 0,
+            },
+            From::Kernel(bytes) => {
+                let rest = bytes.get(done as usize..).unwrap_or(&[]);
+                let piece = rest.get(..len).unwrap_or(rest);
+                cx.m.write_frame(to.0, to.1, piece);
+                piece.len()
+            }
+        };
+        // Never what the frame had before.
+        if let Some(rest) = len.checked_sub(copied).filter(|rest| *rest > 0) {
+            cx.m.zero_frame(to.0, to.1 + copied, rest);
+        }
+    }
+
+    /// Copies bytes into the kernel's memory; returns how many: fewer than there is room for only
+    /// at the end of a segment.
+    fn copy(&self, k: &mut Kernel, cx: &mut Cx, done: u64, to: &mut [u8]) -> Result<usize, Stop> {
+        match self {
+            From::Program(segments) => {
+                let Some((addr, len)) = place(segments, done) else {
+                    return Ok(0);
+                };
+                let len = len.min(to.len() as u64) as usize;
+                user::copy_in_some(k, cx, addr, to.get_mut(..len).unwrap_or_default())
+            }
+            From::Kernel(bytes) => {
+                let rest = bytes.get(done as usize..).unwrap_or(&[]);
+                let len = rest.len().min(to.len());
+                to.get_mut(..len)
+                    .unwrap_or_default()
+                    .copy_from_slice(rest.get(..len).unwrap_or(&[]));
+                Ok(len)
+            }
+        }
+    }
+}
+
+/// Writes segments of the caller's memory: at `at`, or where the file is and moving that on.
+///
+/// # Errors
+/// EBADF, EINVAL, ESPIPE, EFBIG, ENOSPC, EPIPE (with SIGPIPE), EAGAIN, EFAULT; waits.
+pub fn write(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    segments: &[Segment],
+    at: Option<u64>,
+) -> Call {
+    transfer(k, cx, id, From::Program(segments), at)
+}
+
+/// Writes bytes of the kernel (sendfile, copy_file_range).
+///
+/// # Errors
+/// As [`write`].
+pub fn write_kernel(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    bytes: &[u8],
+    at: Option<u64>,
+) -> Call {
+    transfer(k, cx, id, From::Kernel(bytes), at)
+}
+
+fn transfer(k: &mut Kernel, cx: &mut Cx, id: FileId, from: From, at: Option<u64>) -> Call {
+    let file = k.fs.file(id)?;
+    if !file.writes() {
+        return Err(Errno::EBADF.into());
+    }
+    let (flags, nonblocking) = (file.flags, file.nonblocking());
+    let mut done = cx.resume.map_or(0, |r| r.done);
+    let result = match &file.kind {
+        FileKind::Regular(inode) => {
+            let inode = *inode;
+            let append = flags & linux::O_APPEND != 0;
+            regular(k, cx, id, inode, from, (at, append), &mut done)
+        }
+        FileKind::Pipe(_) if at.is_some() => return Err(Errno::ESPIPE.into()),
+        FileKind::Pipe(pipe) => {
+            let pipe = pipe.key();
+            to_pipe(k, cx, pipe, from, nonblocking, &mut done)
+        }
+        FileKind::Device(device) => {
+            let device = find_device(device)?;
+            to_device(k, cx, device, flags, from, &mut done)
+        }
+        FileKind::View(file) => {
+            let node = file.node;
+            return to_view(k, cx, node, from);
+        }
+        FileKind::Dir(_) => return Err(Errno::EISDIR.into()),
+        FileKind::Path => return Err(Errno::EBADF.into()),
+    };
+    end(cx, done, result)
+}
+
+/// Who pays for what the current task makes.
+pub(super) fn group(k: &Kernel, cx: &Cx) -> Result<GroupId, Errno> {
+    Ok(k.tasks.tasks.get(cx.task).ok_or(Errno::ESRCH)?.group.key())
+}
+
+fn regular(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    inode: InodeId,
+    from: From,
+    (at, append): (Option<u64>, bool),
+    done: &mut u64,
+) -> Result<(), Stop> {
+    let count = from.total();
+    let group = group(k, cx)?;
+    let turn = done.saturating_add(TURN);
+    let limit = size_limit(k, cx);
+    while *done < count {
+        if *done >= turn {
+            return Err(take_turns(cx, *done));
+        }
+        let position = match at {
+            _ if append => pages::of(&k.fs, inode)?.size,
+            Some(at) => at.saturating_add(*done),
+            None => k.fs.file(id)?.offset,
+        };
+        if position >= limit {
+            return Err(too_big(k, cx, limit, *done));
+        }
+        let max = (count - *done).min(limit - position).min(PASS);
+        let ready = from.ready(k, cx, *done, max)?;
+        if ready == 0 {
+            break;
+        }
+        let moved = store(k, cx, inode, group, from, *done, (position, ready));
+        let (moved, result) = moved;
+        *done += moved;
+        if at.is_none() {
+            k.fs.file_mut(id)?.offset = position + moved;
+        }
+        if result.is_err() {
+            if *done > 0 {
+                written(k, cx, inode);
+            }
+            return result;
+        }
+    }
+    written(k, cx, inode);
+    Ok(())
+}
+
+/// Writes `len` bytes that are ready at `position`, page by page; each page is there whole or not
+/// at all. Returns how many bytes got there.
+fn store(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    inode: InodeId,
+    group: GroupId,
+    from: From,
+    done: u64,
+    (position, len): (u64, u64),
+) -> (u64, Result<(), Stop>) {
+    let mut moved = 0;
+    while moved < len {
+        let at = position + moved;
+        let part = (PAGE - at % PAGE).min(len - moved);
+        let mut st = Store::of(k);
+        let made = pages::to_write(&mut st, cx.m, inode, at / PAGE, group, part < PAGE);
+        let frame = match made {
+            Ok(frame) => frame,
+            Err(stop) => return (moved, Err(stop)),
+        };
+        from.into_frame(
+            k,
+            cx,
+            done + moved,
+            (frame, (at % PAGE) as usize),
+            part as usize,
+        );
+        moved += part;
+        pages::grow(&mut k.fs, inode, position + moved);
+    }
+    (moved, Ok(()))
+}
+
+/// Bytes a file of this process may have (RLIMIT_FSIZE).
+pub(super) fn size_limit(k: &Kernel, cx: &Cx) -> u64 {
+    let process = k.tasks.tasks.get(cx.task).map(|t| t.process);
+    let process = process.and_then(|id| k.tasks.processes.get(id));
+    let soft = process.and_then(|p| p.limits.get(linux::RLIMIT_FSIZE as usize));
+    soft.map_or(SIZE_MAX, |limit| limit.0).min(SIZE_MAX)
+}
+
+/// EFBIG; with SIGXFSZ when it is the process's own limit.
+pub(super) fn too_big(k: &mut Kernel, cx: &Cx, limit: u64, done: u64) -> Stop {
+    if limit < SIZE_MAX && done == 0 {
+        send(k, cx, linux::SIGXFSZ);
+    }
+    Errno::EFBIG.into()
+}
+
+fn send(k: &mut Kernel, cx: &Cx, number: u32) {
+    let info = SigInfo {
+        signal: number,
+        ..SigInfo::default()
+    };
+    signal::send_task(k, cx.task, info);
+}
+
+/// After a write: times, and set-id bits go unless the writer may keep them.
+fn written(k: &mut Kernel, cx: &Cx, inode: InodeId) {
+    let now = Time::now(cx.m);
+    let caps = k
+        .tasks
+        .tasks
+        .get(cx.task)
+        .map_or(0, |t| t.cred.caps.effective);
+    if let Ok(inode) = k.fs.inode_mut(inode) {
+        inode.touch(now);
+        if caps & (1 << linux::CAP_FSETID) == 0 {
+            dir::clear_set_ids(inode);
+        }
+    }
+}
+
+fn to_pipe(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: PipeId,
+    from: From,
+    nonblocking: bool,
+    done: &mut u64,
+) -> Result<(), Stop> {
+    let count = from.total();
+    if count == 0 {
+        return Ok(());
+    }
+    let group = group(k, cx)?;
+    while *done < count {
+        let pipe = k.fs.pipes.get(id).ok_or(Errno::EBADF)?;
+        if pipe.readers == 0 {
+            if *done == 0 {
+                send(k, cx, linux::SIGPIPE);
+            }
+            return Err(Errno::EPIPE.into());
+        }
+        let left = count - *done;
+        let whole = count <= pipe::ATOMIC as u64;
+        if pipe.room() == 0 || (whole && (pipe.room() as u64) < left) {
+            return Err(wait(cx, WaitKey::Pipe(id), *done, nonblocking));
+        }
+        let max = left.min(pipe.room() as u64);
+        let ready = from.ready(k, cx, *done, max)?;
+        let ready = pipe::reserve(&mut Store::of(k), id, group, ready as usize)?;
+        if ready == 0 {
+            break;
+        }
+        append(k, cx, id, from, *done, ready);
+        *done += ready as u64;
+    }
+    Ok(())
+}
+
+/// Appends bytes that are ready and have room, and tells readers.
+fn append(k: &mut Kernel, cx: &mut Cx, id: PipeId, from: From, done: u64, count: usize) {
+    let mut moved = 0;
+    while moved < count {
+        let Some((frame, within, room)) = k.fs.pipes.get(id).and_then(|p| p.tail()) else {
+            return;
+        };
+        let part = room.min(count - moved);
+        from.into_frame(k, cx, done + moved as u64, (frame, within), part);
+        if let Some(pipe) = k.fs.pipes.get_mut(id) {
+            pipe.advance(part);
+        }
+        moved += part;
+    }
+    k.waits.wake(WaitKey::Pipe(id));
+}
+
+fn to_device(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    device: dev::Device,
+    flags: u32,
+    from: From,
+    done: &mut u64,
+) -> Result<(), Stop> {
+    let count = from.total();
+    if count == 0 || device == dev::Device::Null {
+        // /dev/null does not even look.
+        *done = count;
+        return Ok(());
+    }
+    let turn = done.saturating_add(TURN);
+    let mut buffer = [0; PAGE as usize];
+    while *done < count {
+        if *done >= turn {
+            return Err(take_turns(cx, *done));
+        }
+        let len = from.copy(k, cx, *done, &mut buffer)?;
+        let bytes = buffer.get(..len).unwrap_or(&[]);
+        remember(cx, *done);
+        match dev::write(k, cx, device, flags, bytes)? {
+            0 => break,
+            taken => *done += taken as u64,
+        }
+    }
+    Ok(())
+}
+
+fn to_view(k: &mut Kernel, cx: &mut Cx, node: ViewNode, from: From) -> Call {
+    let count = from.total();
+    if count > VIEW_MAX {
+        return Err(Errno::EINVAL.into());
+    }
+    let mut bytes: Vec<u8> = alloc::vec![0; count as usize];
+    let mut got = 0;
+    while got < bytes.len() {
+        let to = bytes.get_mut(got..).unwrap_or_default();
+        match from.copy(k, cx, got as u64, to)? {
+            0 => break,
+            more => got += more,
+        }
+    }
+    bytes.truncate(got);
+    views::write(k, cx, node, &bytes).map(|n| n as u64)
+}

@@ -1,0 +1,284 @@
+//! Opening (open(2)).
+
+use super::Line;
+use super::place::{FDCWD, access, act, caller, path, walk};
+use crate::arena::Held;
+use crate::error::{Call, Errno, Stop};
+use crate::fs::inode::{self, Kind, What};
+use crate::fs::mount::MountFlags;
+use crate::fs::open::{self, FileKind, ViewFile};
+use crate::fs::walk::{Found, WalkFlags};
+use crate::fs::{FileId, InodeId, Location, Node, Pos, Store, Time, ViewNode, dir};
+use crate::task::files;
+use crate::wait::{Pending, Restart, Resume, WaitKey};
+use crate::{Cx, Kernel, dev, io, views};
+use linux_raw_sys::general as linux;
+
+pub(super) const CALLS: &[Line] = &[
+    (linux::__NR_open, "open", open_cwd),
+    (linux::__NR_openat, "openat", openat),
+    (linux::__NR_creat, "creat", creat),
+];
+
+/// O_TMPFILE without the O_DIRECTORY in it.
+const TMPFILE: u32 = linux::O_TMPFILE & !linux::O_DIRECTORY;
+/// What counts beside O_PATH.
+const WITH_PATH: u32 = linux::O_PATH | linux::O_DIRECTORY | linux::O_NOFOLLOW | linux::O_CLOEXEC;
+
+fn open_cwd(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
+    open_at(k, cx, FDCWD, a[0], a[1] as u32, a[2] as u32)
+}
+
+fn openat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
+    open_at(k, cx, a[0], a[1], a[2] as u32, a[3] as u32)
+}
+
+fn creat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
+    let flags = linux::O_CREAT | linux::O_WRONLY | linux::O_TRUNC;
+    open_at(k, cx, FDCWD, a[0], flags, a[1] as u32)
+}
+
+/// Flags that open(2) does not know are ignored, as on Linux.
+fn open_at(k: &mut Kernel, cx: &mut Cx, dirfd: u64, addr: u64, mut flags: u32, mode: u32) -> Call {
+    if flags & linux::O_PATH != 0 {
+        flags &= WITH_PATH;
+    }
+    if flags & TMPFILE != 0 {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    if flags & linux::O_CREAT != 0 && flags & linux::O_DIRECTORY != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let path = path(k, cx, addr)?;
+    let fd = files::room(k, cx.task, 0)?;
+    let file = open_path(k, cx, dirfd, &path, flags, mode)?;
+    let cloexec = flags & linux::O_CLOEXEC != 0;
+    if let Some(old) = files::put(k, cx.task, fd, file, cloexec) {
+        io::release(k, old);
+    }
+    Ok(u64::from(fd))
+}
+
+fn open_path(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    dirfd: u64,
+    path: &[u8],
+    flags: u32,
+    mode: u32,
+) -> Result<Held<FileId>, Stop> {
+    let create = flags & linux::O_CREAT != 0;
+    let exclusive = create && flags & linux::O_EXCL != 0;
+    if create && path.len() > 1 && path.last() == Some(&b'/') {
+        return Err(Errno::EISDIR.into());
+    }
+    let mut how = WalkFlags::empty();
+    how.set(
+        WalkFlags::NOFOLLOW,
+        exclusive || flags & linux::O_NOFOLLOW != 0,
+    );
+    how.set(WalkFlags::DIRECTORY, flags & linux::O_DIRECTORY != 0);
+    match walk(k, cx, dirfd, path, how)? {
+        Found::Here(_) if exclusive => Err(Errno::EEXIST.into()),
+        Found::Here(location) => open_found(k, cx, location, flags),
+        Found::Missing { .. } if !create => Err(Errno::ENOENT.into()),
+        Found::Missing { slash: true, .. } => Err(Errno::EISDIR.into()),
+        Found::Missing { dir, name, .. } => {
+            k.fs.writable(dir.mount)?;
+            let Node::Inode(above) = dir.node else {
+                return Err(Errno::EACCES.into());
+            };
+            let umask = files::context(k, cx.task)?.umask;
+            let (mut st, actor) = act(k, cx)?;
+            let id = dir::make(&mut st, &actor, above, &name, What::Regular, mode & !umask)?;
+            let pos = Pos {
+                mount: dir.mount,
+                node: Node::Inode(id),
+            };
+            let location = Location {
+                pos,
+                name: Some((dir, name)),
+            };
+            // Whoever makes a file has what it asked for, whatever the mode says.
+            open::open(&mut st, actor.group, location, flags)
+        }
+    }
+}
+
+fn open_found(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    location: Location,
+    flags: u32,
+) -> Result<Held<FileId>, Stop> {
+    if flags & linux::O_PATH != 0 {
+        let (mut st, actor) = act(k, cx)?;
+        return open::open(&mut st, actor.group, location, flags);
+    }
+    match location.pos.node {
+        Node::Inode(id) => open_inode(k, cx, location, id, flags),
+        Node::View(node) => open_view(k, cx, location, node, flags),
+    }
+}
+
+/// What an access mode asks for: 4 to read, 2 to write; O_TRUNC writes.
+fn wanted(flags: u32) -> u32 {
+    let truncates = if flags & linux::O_TRUNC != 0 { 2 } else { 0 };
+    truncates
+        | match flags & linux::O_ACCMODE {
+            linux::O_RDONLY => 4,
+            linux::O_WRONLY => 2,
+            _ => 6,
+        }
+}
+
+enum Way {
+    Plain,
+    Regular,
+    Fifo,
+    Device(inode::Device),
+}
+
+fn open_inode(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    location: Location,
+    id: InodeId,
+    flags: u32,
+) -> Result<Held<FileId>, Stop> {
+    let mount = location.pos.mount;
+    let want = wanted(flags);
+    let inode = k.fs.inode(id)?;
+    let way = match &inode.kind {
+        Kind::Symlink(_) => return Err(Errno::ELOOP.into()),
+        Kind::Dir(_) if want & 2 != 0 || flags & linux::O_CREAT != 0 => {
+            return Err(Errno::EISDIR.into());
+        }
+        Kind::Socket => return Err(Errno::ENXIO.into()),
+        Kind::Dir(_) => Way::Plain,
+        Kind::Regular(_) => Way::Regular,
+        Kind::Fifo(_) => Way::Fifo,
+        Kind::Device(device) => Way::Device(*device),
+    };
+    if matches!(way, Way::Device(_)) && k.fs.mount(mount)?.flags.contains(MountFlags::NODEV) {
+        return Err(Errno::EACCES.into());
+    }
+    let task = caller(k, cx)?;
+    let who = access(&task.cred);
+    let group = task.group.key();
+    if want & 2 != 0 && matches!(way, Way::Regular) {
+        k.fs.writable(mount)?;
+    }
+    inode.permit(&who, want)?;
+    if flags & linux::O_NOATIME != 0 {
+        inode.owned(&who)?;
+    }
+    match way {
+        Way::Plain => open::open(&mut Store::of(k), group, location, flags),
+        Way::Regular => {
+            let held = open::open(&mut Store::of(k), group, location, flags)?;
+            if flags & linux::O_TRUNC != 0 {
+                empty(k, cx, id)?;
+            }
+            Ok(held)
+        }
+        Way::Device(device) => {
+            let driver = Some(device)
+                .filter(|d| d.char)
+                .and_then(|d| dev::find(d.major, d.minor))
+                .ok_or(Errno::ENXIO)?;
+            dev::open(driver, flags)?;
+            open::open(&mut Store::of(k), group, location, flags)
+        }
+        Way::Fifo => open_fifo(k, cx, location, id, flags),
+    }
+}
+
+/// O_TRUNC of a file that can be written; cannot fail.
+fn empty(k: &mut Kernel, cx: &mut Cx, id: InodeId) -> Result<(), Errno> {
+    let now = Time::now(cx.m);
+    crate::fs::pages::truncate(&mut Store::of(k), cx.m, id, 0)?;
+    let inode = k.fs.inode_mut(id)?;
+    inode.touch(now);
+    dir::clear_set_ids(inode);
+    Ok(())
+}
+
+/// Opening one end of a fifo waits for the other (fifo(7)). Who waits is parked on a key that
+/// tells the other end that it is there; that it came and went is told by how often the fifo was
+/// opened.
+fn open_fifo(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    location: Location,
+    id: InodeId,
+    flags: u32,
+) -> Result<Held<FileId>, Stop> {
+    let group = caller(k, cx)?.group.key();
+    let pipe = open::fifo(&mut Store::of(k), group, id)?;
+    let ends = k.fs.pipes.get(pipe).ok_or(Errno::ENXIO)?;
+    let writes = flags & linux::O_ACCMODE == linux::O_WRONLY;
+    let (others, opens) = if writes {
+        (ends.readers, ends.reader_opens)
+    } else {
+        (ends.writers, ends.writer_opens)
+    };
+    let both = flags & linux::O_ACCMODE == linux::O_RDWR;
+    let came = cx.resume.is_some_and(|r| r.word != opens);
+    let there = others > 0 || came || k.waits.waited_for(WaitKey::Fifo(pipe, !writes));
+    let nonblocking = flags & linux::O_NONBLOCK != 0;
+    if !both && !there {
+        if nonblocking && writes {
+            return Err(Errno::ENXIO.into());
+        }
+        if !nonblocking {
+            let resume = Resume {
+                word: opens,
+                ..cx.resume.unwrap_or_default()
+            };
+            let pending = Pending::on(WaitKey::Fifo(pipe, writes), Restart::Sys);
+            return Err(Stop::Wait(pending.with(resume)));
+        }
+    }
+    open::open_fifo(&mut Store::of(k), group, location, flags)
+}
+
+fn open_view(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    location: Location,
+    node: ViewNode,
+    flags: u32,
+) -> Result<Held<FileId>, Stop> {
+    let status = views::stat(k, node)?;
+    let is_dir = status.mode & linux::S_IFMT == linux::S_IFDIR;
+    let want = wanted(flags);
+    if status.mode & linux::S_IFMT == linux::S_IFLNK {
+        return Err(Errno::ELOOP.into());
+    }
+    if is_dir && (want & 2 != 0 || flags & linux::O_CREAT != 0) {
+        return Err(Errno::EISDIR.into());
+    }
+    let task = caller(k, cx)?;
+    let group = task.group.key();
+    let who = access(&task.cred);
+    if want & 2 != 0 {
+        k.fs.writable(location.pos.mount)?;
+    }
+    inode::permit(&who, (status.uid, status.gid), status.mode, want)?;
+    if is_dir {
+        return open::open(&mut Store::of(k), group, location, flags);
+    }
+    let opened = views::open(k, cx, node, flags)?;
+    let kind = FileKind::View(ViewFile {
+        node,
+        opened,
+        text: None,
+    });
+    open::insert(&mut Store::of(k), group, kind, location, flags).map_err(|(stop, kind)| {
+        if let FileKind::View(file) = kind {
+            views::close(k, file.opened);
+        }
+        stop
+    })
+}
