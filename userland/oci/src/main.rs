@@ -9,6 +9,7 @@ mod commands;
 mod document;
 mod help;
 mod log;
+mod options;
 mod properties;
 mod show;
 mod signals;
