@@ -89,8 +89,8 @@ fn sysinfo(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         .u64(fifteen)
         .u64(bytes(k.frames.total()))
         .u64(bytes(k.frames.free()))
-        // sharedram, bufferram, totalswap, freeswap
-        .u64(0)
+        .u64(names::file_pages(k).saturating_mul(PAGE))
+        // bufferram, totalswap, freeswap
         .u64(0)
         .u64(0)
         .u64(0)

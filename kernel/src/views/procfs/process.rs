@@ -2,20 +2,20 @@
 
 use super::links::Target;
 use super::subject::Subject;
-use super::{Dir, Line, dir, file, link, memory, mounts, private, stat};
-use crate::Kernel;
+use super::{Dir, Line, dir, file, link, memory, mounts, private, stat, writable};
 use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
 use crate::machine::Machine;
 use crate::views::Source;
 use crate::views::text::{Text, put};
+use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 
 /// /proc/PID.
 pub(super) const LINES: &[Line] = &[
     file("cgroup", cgroup),
     file("cmdline", memory::cmdline),
-    file("comm", comm),
+    writable("comm", comm, set_comm),
     link("cwd", Target::Cwd),
     private("environ", 0o400, memory::environ),
     link("exe", Target::Exe),
@@ -42,7 +42,7 @@ pub(super) const LINES: &[Line] = &[
 pub(super) const THREAD_LINES: &[Line] = &[
     file("cgroup", cgroup),
     file("cmdline", memory::cmdline),
-    file("comm", comm),
+    writable("comm", comm, set_comm),
     file("stat", stat::thread_stat),
     file("status", stat::status),
 ];
@@ -68,6 +68,24 @@ fn id_map(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
 pub(super) fn name(comm: &[u8; 16]) -> &[u8] {
     let end = comm.iter().position(|b| *b == 0).unwrap_or(comm.len());
     comm.get(..end).unwrap_or(comm)
+}
+
+/// A process may rename its own threads (pthread_setname_np(3)).
+fn set_comm(k: &mut Kernel, cx: &mut Cx, node: ViewNode, bytes: &[u8]) -> Result<usize, Stop> {
+    let s = Source::of(k);
+    let subject = Subject::of(&s, node)?;
+    let own = k.tasks.tasks.get(cx.task).map(|t| t.process);
+    if own != Some(subject.process) {
+        return Err(Errno::EINVAL.into());
+    }
+    let task = subject.task.and_then(|t| k.tasks.tasks.get_mut(t));
+    let comm = &mut task.ok_or(Errno::ESRCH)?.comm;
+    *comm = [0; 16];
+    // The last byte stays NUL.
+    for (to, from) in comm.iter_mut().take(15).zip(bytes) {
+        *to = *from;
+    }
+    Ok(bytes.len())
 }
 
 fn comm(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {

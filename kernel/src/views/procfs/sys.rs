@@ -3,8 +3,11 @@
 use super::{Dir, Line, dir, file, writable};
 use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
+use crate::fs::mount::MOUNT_MAX;
 use crate::machine::Machine;
+use crate::mm::area;
 use crate::ns::{UtsNsId, uts};
+use crate::task::limits;
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -15,9 +18,14 @@ pub(super) const LINES: &[Line] = &[
     dir("vm", Dir::SysVm),
 ];
 
-pub(super) const FS_LINES: &[Line] = &[file("nr_open", |_, _, _| number(NR_OPEN))];
+pub(super) const FS_LINES: &[Line] = &[
+    file("mount-max", |_, _, _| number(MOUNT_MAX)),
+    file("nr_open", |_, _, _| number(limits::NR_OPEN as u32)),
+];
 
 pub(super) const VM_LINES: &[Line] = &[
+    file("max_map_count", |_, _, _| number(area::MAX_AREAS as u32)),
+    file("mmap_min_addr", |_, _, _| number(area::FLOOR as u32)),
     // Areas are granted without counting them against memory, until their pages are touched.
     file("overcommit_memory", |_, _, _| number(1)),
 ];
@@ -39,9 +47,6 @@ pub(super) const KERNEL_LINES: &[Line] = &[
 ];
 
 pub(super) const RANDOM_LINES: &[Line] = &[file("boot_id", boot_id), file("uuid", fresh_uuid)];
-
-/// Descriptors that RLIMIT_NOFILE can allow at the most.
-const NR_OPEN: u32 = 1 << 20;
 
 /// What stands for ids that cannot be told.
 const OVERFLOW_ID: u32 = 65534;

@@ -15,12 +15,15 @@ use alloc::vec::Vec;
 pub(super) const LINES: &[Line] = &[
     file("cmdline", cmdline),
     file("cpuinfo", cpuinfo),
+    file("devices", devices),
     file("filesystems", filesystems),
     file("loadavg", loadavg),
     file("meminfo", meminfo),
     link("mounts", Target::Path("self/mounts")),
+    file("partitions", partitions),
     link("self", Target::Own),
     file("stat", stat),
+    file("swaps", swaps),
     dir("sys", Dir::Sys),
     link("thread-self", Target::OwnThread),
     file("uptime", uptime),
@@ -60,6 +63,21 @@ fn filesystems(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Conten
     Ok(b"nodev\ttmpfs\nnodev\tproc\n".to_vec())
 }
 
+fn devices(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
+    let characters = "  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n";
+    Ok(alloc::format!("Character devices:\n{characters}\nBlock devices:\n").into_bytes())
+}
+
+/// There are no block devices: only the head of the table.
+fn partitions(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
+    Ok(b"major minor  #blocks  name\n\n".to_vec())
+}
+
+/// And no swap.
+fn swaps(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
+    Ok(b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".to_vec())
+}
+
 /// Seconds and hundredths.
 fn seconds(nanoseconds: u64) -> (u64, u64) {
     let hundredths = nanoseconds / TICK;
@@ -95,21 +113,29 @@ fn loadavg(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
     Ok(text.done()?)
 }
 
+/// Pages of files that are kept in memory.
+pub fn file_pages(k: &Kernel) -> u64 {
+    k.fs.supers
+        .iter()
+        .fold(0, |sum, (_, instance)| sum.saturating_add(instance.pages))
+}
+
 fn meminfo(k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
-    let kib = |frames: usize| frames as u64 * (PAGE / 1024);
-    let total = kib(k.frames.total());
-    let free = kib(k.frames.free());
+    let kib = |frames: u64| frames.saturating_mul(PAGE / 1024);
+    let total = kib(k.frames.total() as u64);
+    let free = kib(k.frames.free() as u64);
+    let files = kib(file_pages(k));
     let mut text = Text::default();
     let lines = [
         ("MemTotal", total),
         ("MemFree", free),
         ("MemAvailable", free),
         ("Buffers", 0),
-        ("Cached", 0),
+        ("Cached", files),
         ("SwapCached", 0),
         ("SwapTotal", 0),
         ("SwapFree", 0),
-        ("Shmem", 0),
+        ("Shmem", files),
     ];
     for (name, value) in lines {
         put!(text, "{:<16}{value:>8} kB\n", alloc::format!("{name}:"));
