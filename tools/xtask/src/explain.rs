@@ -1,13 +1,10 @@
-//! Telling people why a machine failed: the end of its log, with names for the addresses in a backtrace.
+//! Telling people why a machine failed: the end of its log.
 //!
 //! This reads the log for people only; the verdict is `judge`'s and never depends on a word in a log.
 
 use crate::judge::Reason;
-use crate::paths::Paths;
-use crate::process::output;
 use crate::rundir::RunDir;
 use std::path::Path;
-use std::process::Command;
 
 /// Log lines shown after a failure.
 const TAIL: usize = 12;
@@ -15,24 +12,21 @@ const TAIL: usize = 12;
 const PANIC: usize = 40;
 
 /// Says on stderr why the machine failed, and where to read more.
-pub fn explain(paths: &Paths, reason: &Reason, dir: &RunDir) {
+pub fn explain(reason: &Reason, dir: &RunDir) {
     eprintln!("xtask: {reason}");
     if let Reason::Died(_) = reason {
-        print_log(paths, &dir.qemu_log());
+        print_log(&dir.qemu_log());
     }
-    print_log(paths, &dir.kernel_log());
+    print_log(&dir.kernel_log());
     eprintln!("xtask: logs: {}", dir.path().display());
 }
 
-fn print_log(paths: &Paths, log: &Path) {
+fn print_log(log: &Path) {
     let bytes = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     for (line, times) in folded(interesting(&lines)) {
-        match address(line).and_then(|address| symbol(paths, address)) {
-            Some(symbol) => eprintln!("  | {line} {symbol}"),
-            None => eprintln!("  | {line}"),
-        }
+        eprintln!("  | {line}");
         if times > 1 {
             eprintln!("  | ... {times} times");
         }
@@ -60,29 +54,6 @@ fn folded<'a>(lines: &[&'a str]) -> Vec<(&'a str, usize)> {
         .collect()
 }
 
-/// The address of the kernel that a line of a backtrace consists of.
-fn address(line: &str) -> Option<&str> {
-    let word = line.trim();
-    let word = word.strip_prefix("at ").unwrap_or(word);
-    let digits = word.strip_prefix("0xffffffff8")?;
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_hexdigit())
-        .then_some(word)
-}
-
-/// Function, file and line of an address, when binutils and the kernel's debug information can tell.
-fn symbol(paths: &Paths, address: &str) -> Option<String> {
-    let mut command = Command::new("addr2line");
-    command
-        .args(["-fpsC", "-e"])
-        .arg(paths.kernel_elf())
-        .arg(address);
-    let answer = output(&mut command).ok()?;
-    let answer = answer.trim();
-    (!answer.starts_with("??")).then(|| answer.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,16 +69,5 @@ mod tests {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(interesting(&many).len(), TAIL);
         assert_eq!(interesting(&many).last(), Some(&"99"));
-    }
-
-    #[test]
-    fn only_addresses_of_the_kernel_are_looked_up() {
-        assert_eq!(address("  0xffffffff802000d4"), Some("0xffffffff802000d4"));
-        assert_eq!(
-            address("  at 0xffffffff802000d4"),
-            Some("0xffffffff802000d4")
-        );
-        assert_eq!(address("writing to 0xffffffff802000d4"), None);
-        assert_eq!(address("  0x401000"), None);
     }
 }

@@ -48,7 +48,7 @@ pub fn run(paths: &Paths, options: &RunOptions) -> Result<u8> {
     Ok(match judge(ended.end, &report) {
         Verdict::Command(status) => status,
         Verdict::Failed(reason) => {
-            explain(paths, &reason, &dir);
+            explain(&reason, &dir);
             MACHINE_FAILED
         }
     })
