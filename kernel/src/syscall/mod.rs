@@ -1,14 +1,20 @@
 //! System calls: decode, call one function, encode. One table of numbers.
 
 mod files;
+mod ident;
 mod mounts;
 mod namespaces;
 mod open;
 mod paths;
 mod place;
 mod poll;
+mod privileges;
+mod process;
+mod signals;
 mod stat;
 mod system;
+mod threads;
+mod time;
 
 use crate::error::{Call, Errno, Stop};
 use crate::machine::UserRegs;
@@ -28,13 +34,19 @@ const LINUX_END: usize = 480;
 /// Every area's lines.
 const AREAS: &[&[Line]] = &[
     files::CALLS,
+    ident::CALLS,
     mounts::CALLS,
     namespaces::CALLS,
     open::CALLS,
     paths::CALLS,
     poll::CALLS,
+    privileges::CALLS,
+    process::CALLS,
+    signals::CALLS,
     stat::CALLS,
     system::CALLS,
+    threads::CALLS,
+    time::CALLS,
 ];
 
 /// The table by number, made when the kernel is compiled.

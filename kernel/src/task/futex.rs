@@ -101,6 +101,42 @@ pub fn wake_call(
     Ok(u64::from(wake_key(k, key, most, bits)))
 }
 
+/// FUTEX_REQUEUE and FUTEX_CMP_REQUEUE: wakes some of those who wait on the first word and lets
+/// some of the others wait on the second. Returns how many were woken or moved.
+///
+/// # Errors
+/// EAGAIN when the first word is not `expected`, EINVAL, EFAULT.
+pub fn requeue(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    (from, to): (u64, u64),
+    private: bool,
+    (wake, move_): (u32, u32),
+    expected: Option<u32>,
+) -> Call {
+    if wake > i32::MAX as u32 || move_ > i32::MAX as u32 {
+        return Err(Errno::EINVAL.into());
+    }
+    let (from_key, to_key) = (key(k, cx, from, private)?, key(k, cx, to, private)?);
+    if let Some(expected) = expected {
+        if user::read_u32(k, cx, from)? != expected {
+            return Err(Errno::EAGAIN.into());
+        }
+    }
+    let woken = wake_key(k, from_key, wake, u32::MAX);
+    let mut moved = 0;
+    if from_key != to_key {
+        for task in k.waits.waiters(from_key).into_iter().take(move_ as usize) {
+            let call = k.tasks.tasks.get(task).and_then(|t| t.call.as_ref());
+            let deadline = call.and_then(|c| c.resume).and_then(|r| r.deadline);
+            // Woken there by a signal, it sees its first word changed and tries again.
+            k.waits.park(task, &[to_key], deadline);
+            moved += 1;
+        }
+    }
+    Ok(u64::from(woken) + moved)
+}
+
 /// Wakes those who wait on a word of the current task's memory, for the kernel's own words.
 pub fn wake(k: &mut Kernel, cx: &mut Cx, addr: u64, private: bool, most: u32, bits: u32) {
     if let Ok(key) = key(k, cx, addr, private) {

@@ -8,6 +8,7 @@ pub mod fork;
 pub mod futex;
 pub mod limits;
 pub mod pid;
+pub mod session;
 pub mod signal;
 pub mod spawn;
 pub mod stop;
@@ -19,6 +20,7 @@ pub use signal::{Handlers, SigInfo, Signals};
 
 use crate::arena::{Arena, Held};
 use crate::cgroup::{Charge, GroupId};
+use crate::error::Errno;
 use crate::fs::FileId;
 use crate::key;
 use crate::machine::{FpuArea, UserRegs};
@@ -309,6 +311,50 @@ pub struct Tasks {
 }
 
 impl Tasks {
+    /// A thread.
+    ///
+    /// # Errors
+    /// ESRCH when there is none.
+    pub fn task(&self, id: TaskId) -> Result<&Task, Errno> {
+        self.tasks.get(id).ok_or(Errno::ESRCH)
+    }
+
+    /// A thread, to change.
+    ///
+    /// # Errors
+    /// As [`Tasks::task`].
+    pub fn task_mut(&mut self, id: TaskId) -> Result<&mut Task, Errno> {
+        self.tasks.get_mut(id).ok_or(Errno::ESRCH)
+    }
+
+    /// The process of a thread: its key and itself.
+    ///
+    /// # Errors
+    /// As [`Tasks::task`].
+    pub fn process_of(&self, id: TaskId) -> Result<(ProcessId, &Process), Errno> {
+        let key = self.task(id)?.process;
+        Ok((key, self.processes.get(key).ok_or(Errno::ESRCH)?))
+    }
+
+    /// The process of a thread, to change.
+    ///
+    /// # Errors
+    /// As [`Tasks::task`].
+    pub fn process_of_mut(&mut self, id: TaskId) -> Result<&mut Process, Errno> {
+        let key = self.task(id)?.process;
+        self.processes.get_mut(key).ok_or(Errno::ESRCH)
+    }
+
+    /// CPU time of a process so far, of all of its threads: user, system.
+    pub fn cpu_times(&self, process: ProcessId) -> (u64, u64) {
+        let ended = self.processes.get(process).map_or((0, 0), |p| p.times);
+        let threads = self.live_threads(process);
+        let times = threads.filter_map(|t| Some(self.tasks.get(t)?.times));
+        times.fold(ended, |sum, t| {
+            (sum.0.saturating_add(t.0), sum.1.saturating_add(t.1))
+        })
+    }
+
     /// The threads of a process that have not ended, the leader first.
     pub fn live_threads(&self, process: ProcessId) -> impl Iterator<Item = TaskId> + '_ {
         let process = self.processes.get(process);

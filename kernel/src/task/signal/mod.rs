@@ -7,7 +7,7 @@ mod send;
 
 pub use deliver::{Delivered, bad_frame, deliver, set_action};
 pub use send::{
-    Target, allowed, force, make_ready, send_from, send_group, send_process, send_task,
+    Target, allowed, broken_pipe, force, make_ready, send_from, send_group, send_process, send_task,
 };
 
 use super::{HandlersId, TaskId};

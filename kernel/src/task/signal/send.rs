@@ -37,6 +37,17 @@ pub fn send_group(k: &mut Kernel, group: PidId, info: SigInfo) {
     }
 }
 
+/// SIGPIPE to a thread that writes where nobody reads.
+pub fn broken_pipe(k: &mut Kernel, task: TaskId) {
+    let info = SigInfo {
+        signal: linux::SIGPIPE,
+        uid: k.tasks.tasks.get(task).map_or(0, |t| t.cred.uid),
+        ..SigInfo::default()
+    };
+    // Cannot be refused: it is not a real-time signal.
+    let _ = send_from(k, task, Target::Task(task), info);
+}
+
 /// Sends a signal of a task: the sender's number is told as the receiver sees it, and an init is
 /// immune unless the sender is outside of its namespace.
 ///
