@@ -1,9 +1,35 @@
-//! Containers: drives the portable core's operations over the kernel's objects.
+//! Containers: the portable core's plans and operations, done with the kernel's objects.
+//!
+//! A container is an object from the first moment of its create to the end of its delete. Its
+//! state is private to `life`; everything else asks.
 
-use crate::arena::Arena;
-use crate::task::{Ended, ProcessId};
-use crate::wait::WaitKey;
-use crate::{Kernel, key};
+mod create;
+mod delete;
+mod hook;
+mod life;
+mod record;
+mod start;
+mod steps;
+
+pub use create::{Create, create, create_go_on, creator_ended};
+pub use delete::{delete, delete_go_on};
+pub use hook::ended as hook_ended;
+pub use life::{init_ended, kill, wait};
+pub use record::{list_bytes, state_bytes};
+pub use start::start;
+
+use crate::Kernel;
+use crate::arena::{Arena, Held};
+use crate::cgroup::GroupId;
+use crate::error::{Errno, NoMem, Stop};
+use crate::key;
+use crate::task::{ProcessId, TaskId};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use berth_abi::ExitRecord;
+use berth_oci::{ContainerId as Name, OciConfig};
+use hashbrown::HashMap;
 
 key! {
     /// A container.
@@ -11,19 +37,100 @@ key! {
 }
 
 /// A container.
-pub struct Container {}
-
-/// The init of a container has ended, and with it all of its pid namespace.
-pub fn init_ended(k: &mut Kernel, container: ContainerId, _ended: Ended) {
-    k.waits.wake(WaitKey::Container(container));
+pub struct Container {
+    /// Its id.
+    pub name: Name,
+    /// The bundle's absolute path, as its creator sees it.
+    pub bundle: String,
+    /// The configuration it was created from; never changes (lifecycle step 2).
+    pub config: Box<OciConfig>,
+    /// Where it is in its life.
+    life: life::Life,
+    /// When it was created: seconds and nanoseconds since 1970.
+    pub created: (u64, u32),
+    /// Its first process, until it has ended.
+    pub init: Option<ProcessId>,
+    /// That process's first task.
+    pub init_task: Option<TaskId>,
+    /// Who pays for everything inside.
+    pub group: Option<Held<GroupId>>,
+    /// How its process ended.
+    pub exit: ExitRecord,
+    /// The create or delete in progress.
+    work: Option<Box<create::Work>>,
+    /// What create made in the root file system, to be removed by delete.
+    made: Vec<steps::Made>,
 }
-
-/// A process that the kernel reaps has ended: a hook, or an orphan of one.
-pub fn hook_ended(_k: &mut Kernel, _job: u64, _process: ProcessId, _ended: Ended) {}
 
 /// All containers.
 #[derive(Default)]
 pub struct Containers {
-    /// By key.
-    pub arena: Arena<ContainerId, Container>,
+    arena: Arena<ContainerId, Container>,
+    by_name: HashMap<Name, Held<ContainerId>>,
+}
+
+impl Containers {
+    /// How many there are, in any state.
+    pub fn len(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.arena.is_empty()
+    }
+
+    /// The container of a key.
+    pub fn get(&self, id: ContainerId) -> Option<&Container> {
+        self.arena.get(id)
+    }
+
+    fn get_mut(&mut self, id: ContainerId) -> Option<&mut Container> {
+        self.arena.get_mut(id)
+    }
+}
+
+/// Why a container call has no result.
+#[derive(Debug)]
+pub enum Trouble {
+    /// It was refused or failed: an errno and a sentence for people.
+    Refused {
+        /// What the call returns.
+        errno: Errno,
+        /// Names what was wrong with what.
+        text: String,
+    },
+    /// It has to wait, to be made again, or its arguments could not be read.
+    Stop(Stop),
+}
+
+impl Trouble {
+    fn refused(errno: Errno, text: impl Into<String>) -> Trouble {
+        Trouble::Refused { errno, text: text.into() }
+    }
+}
+
+impl From<Stop> for Trouble {
+    fn from(stop: Stop) -> Trouble {
+        Trouble::Stop(stop)
+    }
+}
+
+impl From<Errno> for Trouble {
+    fn from(errno: Errno) -> Trouble {
+        Trouble::Stop(errno.into())
+    }
+}
+
+impl From<NoMem> for Trouble {
+    fn from(no_mem: NoMem) -> Trouble {
+        Trouble::Stop(no_mem.into())
+    }
+}
+
+/// The container called `id`.
+fn find(k: &Kernel, id: &str) -> Result<ContainerId, Trouble> {
+    let missing = || Trouble::refused(Errno::ENOENT, alloc::format!("container \"{id}\" does not exist"));
+    let name = Name::new(id).map_err(|e| Trouble::refused(Errno::EINVAL, alloc::format!("{e}")))?;
+    k.containers.by_name.get(&name).map(Held::key).ok_or_else(missing)
 }

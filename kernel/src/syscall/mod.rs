@@ -70,7 +70,10 @@ const fn table() -> [Option<Line>; LINUX_END] {
 
 /// The line of a call.
 pub fn line(number: u64) -> Option<&'static Line> {
-    TABLE.get(usize::try_from(number).ok()?)?.as_ref()
+    match number.checked_sub(berth_abi::FIRST) {
+        Some(private) => container::CALLS.get(usize::try_from(private).ok()?),
+        None => TABLE.get(usize::try_from(number).ok()?)?.as_ref(),
+    }
 }
 
 /// Number and arguments of the call that these registers make.
