@@ -1,0 +1,251 @@
+//! `container_create`: from a text and a directory to a container that waits for `start`.
+
+use super::life::{self, Life};
+use super::steps::{Made, Undo};
+use super::{Container, ContainerId, Trouble, drive, hook, record};
+use crate::arena::Arena;
+use crate::error::{Errno, Stop};
+use crate::fs::{HeldPos, Pos};
+use crate::machine::Machine;
+use crate::task::TaskId;
+use crate::wait::{Pending, Restart, Resume, WaitKey};
+use crate::{Cx, Kernel};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use berth_abi::ExitRecord;
+use berth_oci::{
+    ContainerId as Name, Feature, FeatureSet, OciConfig, Operation, Plan, Refusal, RefusalKind, plan,
+};
+
+/// What a create is asked for.
+pub struct Create<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// The bundle directory, a descriptor of the caller.
+    pub bundle_fd: i32,
+    /// The configuration text.
+    pub config: &'a [u8],
+}
+
+/// What this kernel enforces; everything else is refused by name.
+pub const FEATURES: FeatureSet = FeatureSet::of(&[
+    Feature::RootReadonly,
+    Feature::Hostname,
+    Feature::MountProc,
+    Feature::MountTmpfs,
+    Feature::MountBind,
+    Feature::MountRecursiveBind,
+    Feature::MountReadonly,
+    Feature::MountNosuid,
+    Feature::MountNodev,
+    Feature::MountNoexec,
+    Feature::MountNosymfollow,
+    Feature::MountAtime,
+    Feature::HookPrestart,
+    Feature::HookPoststop,
+    Feature::NamespacePid,
+    Feature::NamespaceMount,
+    Feature::NamespaceUts,
+]);
+
+/// An operation on a container in progress, and what its steps share.
+pub(super) struct Work {
+    /// What to do next.
+    pub operation: Operation<Undo, hook::Token, Problem>,
+    /// The task whose call this is; `None` once it has ended.
+    pub caller: Option<TaskId>,
+    /// Root, namespaces and bundle of the runtime's side.
+    pub runtime: Runtime,
+    /// What create has made so far.
+    pub build: Build,
+    /// The hook that runs.
+    pub hook: Option<hook::Running>,
+}
+
+/// The runtime's side: what hooks run in, and what paths outside the container mean.
+pub(super) struct Runtime {
+    /// Its root directory.
+    pub root: HeldPos,
+    /// The bundle directory: relative paths, and the hooks' working directory.
+    pub bundle: HeldPos,
+    /// Its namespaces.
+    pub ns: crate::ns::NsSet,
+    /// Who it is.
+    pub cred: crate::task::Cred,
+}
+
+/// What the steps of create build up. References are kept by the undo tokens.
+#[derive(Default)]
+pub(super) struct Build {
+    /// The root directory: first in the runtime's tree, then on the container's root mount.
+    pub root: Option<Pos>,
+    /// The container's namespaces.
+    pub ns: Option<crate::ns::NsKeys>,
+    /// The working directory of its process.
+    pub cwd: Option<Pos>,
+    /// Inodes made in the root file system.
+    pub made: Vec<Made>,
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    pub errno: Errno,
+    pub text: String,
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Trouble {
+        Trouble::Refused { errno: problem.errno, text: problem.text }
+    }
+}
+
+/// `container_create`: checks, plans, inserts the container and begins.
+///
+/// # Errors
+/// Refused: a bad id or text, a value this kernel does not enforce, an id in use, a step that
+/// failed; nothing is left behind then (E-1). Waits while hooks run.
+pub fn create(k: &mut Kernel, cx: &mut Cx, request: Create) -> Result<u64, Trouble> {
+    let name = Name::new(request.id).map_err(|e| Trouble::refused(Errno::EINVAL, format!("{e}")))?;
+    if k.containers.by_name.contains_key(&name) {
+        let text = format!("container with id \"{}\" already exists", request.id);
+        return Err(Trouble::refused(Errno::EEXIST, text));
+    }
+    let config = OciConfig::parse_bytes(request.config)
+        .map_err(|e| Trouble::refused(Errno::EINVAL, format!("{e}")))?;
+    let plan = plan(&config, FEATURES).map_err(refusal)?;
+    let operation = operation(plan)?;
+    let (runtime, bundle) = drive::runtime_of(k, cx.task, Some(request.bundle_fd))?;
+    let work = Work {
+        operation,
+        caller: Some(cx.task),
+        runtime,
+        build: Build::default(),
+        hook: None,
+    };
+    let id = insert(k, cx, name, config, bundle, work)?;
+    go_on(k, cx, id)
+}
+
+/// The create of a caller that had to wait.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_go_on(k: &mut Kernel, cx: &mut Cx, resume: Resume) -> Result<u64, Trouble> {
+    go_on(k, cx, drive::id_of(resume))
+}
+
+fn go_on(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<u64, Trouble> {
+    match drive::drive(k, cx, id) {
+        drive::Driven::Waits => {
+            let pending = Pending::on(WaitKey::Container(id), Restart::NoIntr);
+            Err(Stop::Wait(pending.with(drive::resume_of(id))).into())
+        }
+        drive::Driven::Done => Ok(u64::from(record::pid_seen_by(k, cx.task, id))),
+        drive::Driven::Failed(failure) => {
+            drive::forget(k, id);
+            Err(failure.error.into())
+        }
+    }
+}
+
+/// Puts a container in state `creating` into the tables.
+fn insert(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    name: Name,
+    config: OciConfig,
+    bundle: String,
+    work: Work,
+) -> Result<ContainerId, Trouble> {
+    let root = k.groups.root();
+    let cost = Arena::<ContainerId, Container>::COST + config_cost(&config);
+    let charge = match k.groups.charge(root, cost) {
+        Ok(charge) => charge,
+        Err(no_mem) => {
+            drive::release_runtime(k, work.runtime);
+            return Err(no_mem.into());
+        }
+    };
+    let group = match k.groups.create(root) {
+        Ok(group) => group,
+        Err(no_mem) => {
+            k.groups.give_back(charge);
+            drive::release_runtime(k, work.runtime);
+            return Err(no_mem.into());
+        }
+    };
+    let container = Container {
+        name: name.clone(),
+        bundle,
+        config: Box::new(config),
+        life: Life::new(),
+        created: cx.m.wall(),
+        init: None,
+        init_task: None,
+        group: Some(group),
+        exit: ExitRecord::default(),
+        work: Some(Box::new(work)),
+        built: Vec::new(),
+        made: Vec::new(),
+    };
+    let held = k.containers.arena.insert(container, charge);
+    let id = held.key();
+    k.containers.by_name.insert(name, held);
+    k.containers.callers.insert(cx.task, id);
+    Ok(id)
+}
+
+/// What a configuration costs beside its container: about its text.
+fn config_cost(config: &OciConfig) -> u32 {
+    let texts = config.annotations.iter().map(|(key, value)| key.len() + value.len() + 64);
+    let process = config.process.iter().flat_map(|p| p.args.iter().chain(&p.env)).map(|s| s.len() + 32);
+    let total: usize = texts.chain(process).sum();
+    u32::try_from(total).unwrap_or(u32::MAX / 2)
+}
+
+pub(super) fn operation(plan: Plan) -> Result<Operation<Undo, hook::Token, Problem>, Trouble> {
+    Operation::new(plan).map_err(|_| Errno::ENOMEM.into())
+}
+
+pub(super) fn refusal(refusal: Refusal) -> Trouble {
+    let errno = match refusal.kind {
+        RefusalKind::Unsupported(_) => Errno::EOPNOTSUPP,
+        RefusalKind::OutOfMemory => Errno::ENOMEM,
+        _ => Errno::EINVAL,
+    };
+    Trouble::refused(errno, format!("{refusal}"))
+}
+
+/// A task that may have a create or delete in progress has ended: its create is undone (a fatal
+/// signal to the creator aborts it), its delete goes on without it.
+pub fn creator_ended(k: &mut Kernel, m: &mut dyn Machine, task: TaskId) {
+    let Some(id) = k.containers.callers.remove(&task) else { return };
+    let Some(work) = k.containers.get_mut(id).and_then(|c| c.work.as_mut()) else { return };
+    work.caller = None;
+    if k.containers.get(id).map(|c| c.life.state()) == Some(berth_oci::OciLifecycleState::Creating) {
+        let text = String::from("the process that created the container was killed");
+        if let Some(work) = k.containers.get_mut(id).and_then(|c| c.work.as_mut()) {
+            work.operation.abort(Problem { errno: Errno::EINTR, text });
+        }
+    }
+    drive::alone(k, m, id);
+}
+
+/// The last step of create.
+pub(super) fn mark_created(k: &mut Kernel, id: ContainerId) -> Result<(), Trouble> {
+    life::apply(k, id, berth_oci::Verb::MarkCreated)
+}
+
+/// Whether steps are left over in the undo list of a finished create: they take it down at delete.
+pub(super) fn keep(k: &mut Kernel, id: ContainerId, work: &mut Work) {
+    let (built, made) = (work.operation.take_undo(), core::mem::take(&mut work.build.made));
+    if let Some(container) = k.containers.get_mut(id) {
+        if !built.is_empty() {
+            container.built = built;
+        }
+        container.made.extend(made);
+    }
+}

@@ -1,0 +1,145 @@
+//! Carries operations on: asks for the next step, has it done, feeds the outcome back.
+
+use super::create::{Problem, Runtime, Work, keep};
+use super::{ContainerId, Trouble, hook, steps};
+use crate::arena::Key;
+use crate::error::Errno;
+use crate::fs::{self, Location};
+use crate::machine::Machine;
+use crate::task::TaskId;
+use crate::wait::Resume;
+use crate::{Cx, Kernel};
+use alloc::boxed::Box;
+use alloc::string::String;
+use berth_oci::{Failure, Next, Outcome, Warning};
+
+/// How far an operation came.
+pub(super) enum Driven {
+    /// A hook runs; its end wakes those who wait for the container.
+    Waits,
+    /// It succeeded.
+    Done,
+    /// It failed and is undone.
+    Failed(Failure<Problem>),
+}
+
+/// Carries the operation of a container on until it waits or is over. The work is taken out while
+/// its steps are done, so that they can use all of the kernel.
+pub(super) fn drive(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Driven {
+    let Some(mut work) = k.containers.get_mut(id).and_then(|c| c.work.take()) else {
+        let error = Problem { errno: Errno::ENOENT, text: String::from("the container is gone") };
+        return Driven::Failed(Failure { step: None, error, destroyed: true });
+    };
+    let mut outcome = hook::outcome(k, cx, &mut work);
+    let driven = loop {
+        outcome = match work.operation.poll(outcome) {
+            Next::Do(step) => steps::perform(k, cx, id, &mut work, step),
+            Next::Undo(undo) => {
+                steps::undo(k, cx.m, undo, &mut work.build.made);
+                Outcome::Ready
+            }
+            Next::Cancel(token) => {
+                hook::cancel(k, cx.m, &mut work, token);
+                Outcome::Ready
+            }
+            Next::Wait => {
+                if let Some(container) = k.containers.get_mut(id) {
+                    container.work = Some(work);
+                }
+                return Driven::Waits;
+            }
+            Next::Done => break Driven::Done,
+            Next::Failed(failure) => break Driven::Failed(failure),
+            Next::Over => break Driven::Done,
+        };
+    };
+    finish(k, cx.m, id, work);
+    driven
+}
+
+/// An operation is over: what create built stays with the container, the rest is given back.
+fn finish(k: &mut Kernel, m: &mut dyn Machine, id: ContainerId, mut work: Box<Work>) {
+    keep(k, id, &mut work);
+    if let Some(caller) = work.caller {
+        k.containers.callers.remove(&caller);
+    }
+    for Warning { error, .. } in work.operation.take_warnings() {
+        log::warn!(target: "container", "{}", error.text);
+        if let Some(container) = k.containers.get_mut(id) {
+            container.warnings.push_str(&error.text);
+            container.warnings.push('\n');
+        }
+    }
+    let _ = m;
+    release_runtime(k, work.runtime);
+}
+
+/// Carries an operation on without its caller.
+pub(super) fn alone(k: &mut Kernel, m: &mut dyn Machine, id: ContainerId) {
+    let Some(task) = k.tasks.first() else { return };
+    let now = m.now();
+    let mut cx = Cx { m, now, task, resume: None };
+    match drive(k, &mut cx, id) {
+        Driven::Waits => {}
+        Driven::Done if k.containers.get(id).is_none() => {}
+        Driven::Done => super::delete::forget_if_gone(k, id),
+        Driven::Failed(_) => forget(k, id),
+    }
+}
+
+/// Takes a container out of the tables for good.
+pub(super) fn forget(k: &mut Kernel, id: ContainerId) {
+    let Some(name) = k.containers.get(id).map(|c| c.name.clone()) else { return };
+    let Some(held) = k.containers.by_name.remove(&name) else { return };
+    if let Some((container, charge)) = k.containers.arena.release(held) {
+        k.groups.give_back(charge);
+        if let Some(group) = container.group {
+            k.groups.release(group);
+        }
+    }
+    k.waits.wake(crate::wait::WaitKey::Container(id));
+}
+
+/// The runtime's side as a task sees it, and the bundle's absolute path.
+pub(super) fn runtime_of(
+    k: &mut Kernel,
+    task: TaskId,
+    bundle_fd: Option<i32>,
+) -> Result<(Runtime, String), Trouble> {
+    let keys = crate::ns::keys_of(k, task)?;
+    let cred = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?.cred.clone();
+    let start = crate::task::files::start(k, task)?;
+    let bundle = match bundle_fd {
+        Some(fd) => crate::task::files::directory(k, task, fd)
+            .map_err(|e| Trouble::refused(e, "the bundle is not an open directory"))?,
+        None => Location { pos: start.root, name: None },
+    };
+    let path = {
+        let views = crate::views::Source::of(k);
+        fs::path::path_of(&k.fs, &views, &bundle, start.root).text()
+    };
+    let path = String::from_utf8(path)
+        .map_err(|_| Trouble::refused(Errno::EINVAL, "the bundle's path is not UTF-8"))?;
+    let ns = crate::ns::hold_set(k, keys)?;
+    let (Some(root), Some(bundle)) = (k.fs.hold_pos(start.root), k.fs.hold_pos(bundle.pos)) else {
+        return Err(Errno::ENOENT.into());
+    };
+    Ok((Runtime { root, bundle, ns, cred }, path))
+}
+
+/// Gives the runtime's side back.
+pub(super) fn release_runtime(k: &mut Kernel, runtime: Runtime) {
+    fs::release_pos(k, runtime.root);
+    fs::release_pos(k, runtime.bundle);
+    crate::ns::release_set(k, runtime.ns);
+}
+
+/// What a waiting call remembers of its container.
+pub(super) fn resume_of(id: ContainerId) -> Resume {
+    Resume { word: u64::from(id.generation()) << 32 | u64::from(id.index()), ..Resume::default() }
+}
+
+/// And back.
+pub(super) fn id_of(resume: Resume) -> ContainerId {
+    Key::new(resume.word as u32, (resume.word >> 32) as u32)
+}

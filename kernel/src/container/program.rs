@@ -1,0 +1,132 @@
+//! The container's process: built without a program at create, given one at start.
+
+use super::create::Work;
+use super::steps::{Did, Undo, group};
+use super::{ContainerId, Trouble};
+use crate::error::{Errno, Stop};
+use crate::fs::Location;
+use crate::fs::walk::Start;
+use crate::mm::exec::{self, Image, Program};
+use crate::task::spawn::{self, Spawn};
+use crate::task::{Cred, TaskId};
+use crate::{Cx, Kernel};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use berth_oci::OciProcess;
+
+/// Where programs are looked for when the environment does not say (execvp(3)).
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Makes the container's first task, complete but for a program: no instruction can run in it.
+pub(super) fn create_task(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Result<Did, Trouble> {
+    let config = &k.containers.get(id).ok_or(Errno::ENOENT)?.config;
+    let cred = cred(config.process.as_ref());
+    let root = work.build.root.ok_or(Errno::EINVAL)?;
+    let cwd = work.build.cwd.unwrap_or(root);
+    let keys = work.build.ns.ok_or(Errno::EINVAL)?;
+    let group = group(k, id)?;
+    let files = crate::task::files::standard(k, cx.task, group)?;
+    let spawned = spawn::process(
+        k,
+        cx.m,
+        Spawn { parent: None, ns: keys, root, cwd, umask: 0o022, cred, group, files, image: None, container: Some(id) },
+    );
+    let process = spawned?;
+    let task = k.tasks.processes.get(process).and_then(|p| p.threads.first().copied());
+    if let Some(container) = k.containers.get_mut(id) {
+        container.init = Some(process);
+        container.init_task = task;
+    }
+    Ok(Did::Done(Some(Undo::Kill(process))))
+}
+
+/// P-7, P-9: the configured ids, and no capability in any set as none is configured.
+fn cred(process: Option<&OciProcess>) -> Cred {
+    let (uid, gid) = process.map_or((0, 0), |p| (p.uid, p.gid));
+    Cred {
+        uid,
+        euid: uid,
+        suid: uid,
+        fsuid: uid,
+        gid,
+        egid: gid,
+        sgid: gid,
+        fsgid: gid,
+        ..Cred::default()
+    }
+}
+
+/// Loads the program from inside the container (P-6: found as execvp(3) does).
+pub(super) fn load(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Result<Did, Trouble> {
+    let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
+    let task = container.init_task.ok_or(Errno::ESRCH)?;
+    let process = container.config.process.clone().ok_or(Errno::EINVAL)?;
+    let group = group(k, id)?;
+    let name = process.args.first().cloned().unwrap_or_default();
+    let (file, path) = find(k, task, &process, &name)?;
+    let program = Program {
+        file,
+        path,
+        args: process.args.iter().map(|a| a.clone().into_bytes()).collect(),
+        env: process.env.iter().map(|e| e.clone().into_bytes()).collect(),
+    };
+    let mut inside = Cx { m: &mut *cx.m, now: cx.now, task, resume: None };
+    let image = exec::load(k, &mut inside, program, group).map_err(|stop| named(stop, &name))?;
+    work.build.image = Some(image);
+    Ok(Did::Done(None))
+}
+
+/// Lets the loaded program run.
+pub(super) fn run(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Result<(), Trouble> {
+    let task = k.containers.get(id).and_then(|c| c.init_task).ok_or(Errno::ESRCH)?;
+    let image: Image = work.build.image.take().ok_or(Errno::EINVAL)?;
+    spawn::start(k, cx.m, task, image);
+    Ok(())
+}
+
+fn find(k: &Kernel, task: TaskId, process: &OciProcess, name: &str) -> Result<(Location, Vec<u8>), Trouble> {
+    let start = crate::task::files::start(k, task)?;
+    let cred = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?.cred.clone();
+    if name.contains('/') {
+        let file = crate::task::exec::find_program(k, start, &cred, name.as_bytes());
+        return match file {
+            Ok(file) => Ok((file, name.as_bytes().to_vec())),
+            Err(errno) => Err(named(errno.into(), name)),
+        };
+    }
+    let path = process.env.iter().find_map(|e| e.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+    search(k, start, &cred, path, name)
+}
+
+/// Looks in each directory of a PATH. A file that may not be executed is remembered for the error.
+fn search(k: &Kernel, start: Start, cred: &Cred, path: &str, name: &str) -> Result<(Location, Vec<u8>), Trouble> {
+    let mut denied = false;
+    for dir in path.split(':') {
+        let dir = if dir.is_empty() { "." } else { dir };
+        let full = format!("{dir}/{name}").into_bytes();
+        match crate::task::exec::find_program(k, start, cred, &full) {
+            Ok(file) => return Ok((file, full)),
+            Err(Errno::EACCES) => denied = true,
+            Err(_) => {}
+        }
+    }
+    match denied {
+        true => Err(named(Errno::EACCES.into(), name)),
+        false => Err(Trouble::refused(
+            Errno::ENOENT,
+            format!("exec: \"{name}\": executable file not found in $PATH"),
+        )),
+    }
+}
+
+/// The words that users know for a program that cannot be run.
+fn named(stop: Stop, name: &str) -> Trouble {
+    match stop {
+        Stop::Errno(errno) => {
+            let text: String = format!("exec: \"{name}\": {}", errno.text());
+            Trouble::refused(errno, text)
+        }
+        stop => stop.into(),
+    }
+}

@@ -1,0 +1,315 @@
+//! The steps of plans, done with kernel objects, and how each is undone.
+//!
+//! Paths inside the root file system are resolved to positions once, without ever leaving the
+//! root, and used as positions from then on: nothing in a tree that a container can change is
+//! looked up twice.
+
+use super::create::{Problem, Work, mark_created};
+use super::{ContainerId, Trouble, devices, hook, life, mounts, program};
+use crate::arena::Held;
+use crate::error::{Errno, Stop};
+use crate::fs::walk::{Found, Start, WalkFlags, walk};
+use crate::fs::{self, Access, Actor, HeldPos, InodeId, MountId, Node, Pos, Store, Time};
+use crate::machine::Machine;
+use crate::ns::{self, MountNsId, PidNsId, UtsNsId};
+use crate::task::ProcessId;
+use crate::{Cx, Kernel};
+use alloc::format;
+use alloc::vec::Vec;
+use berth_oci::{NamespaceSource, OciNamespaceKind as Kind, Outcome, Step, Verb};
+
+/// What takes one step back. Holds what the step holds.
+pub(super) enum Undo {
+    /// Let a position go.
+    Pos(HeldPos),
+    /// Let a pid namespace go.
+    PidNs(Held<PidNsId>),
+    /// Let a uts namespace go.
+    UtsNs(Held<UtsNsId>),
+    /// Let a mount namespace go, and its tree with it.
+    MountNs(Held<MountNsId>),
+    /// Take a mount out of the tree, with all on it.
+    Unmount(MountId),
+    /// Remove the inodes made in the root file system but the first so many.
+    Unmake(usize),
+    /// Both, in this order.
+    UnmountAndUnmake(MountId, usize),
+    /// End the container's process.
+    Kill(ProcessId),
+}
+
+/// An inode that create made in the root file system; removed by handle, never by path.
+pub(super) struct Made {
+    pub dir: Held<InodeId>,
+    pub name: Vec<u8>,
+    pub inode: InodeId,
+}
+
+/// What a step did.
+pub(super) enum Did {
+    /// It is done; with what undoes it.
+    Done(Option<Undo>),
+    /// A hook runs.
+    Waits(hook::Token),
+}
+
+type Step1 = Result<Did, Trouble>;
+
+/// Does a step, again for as long as memory can be found for it.
+pub(super) fn perform(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: ContainerId,
+    work: &mut Work,
+    step: Step,
+) -> Outcome<Undo, hook::Token, Problem> {
+    loop {
+        let made = work.build.made.len();
+        let stop = match attempt(k, cx, id, work, step) {
+            Ok(Did::Done(undo)) => return Outcome::Done(undo),
+            Ok(Did::Waits(token)) => return Outcome::Waits(token),
+            Err(Trouble::Refused { errno, text }) => {
+                unmake(k, cx.m, &mut work.build.made, made);
+                return Outcome::Failed(Problem { errno, text });
+            }
+            Err(Trouble::Stop(stop)) => stop,
+        };
+        unmake(k, cx.m, &mut work.build.made, made);
+        let errno = match stop {
+            Stop::NoMem(no_mem) if k.make_room(cx.m, no_mem) => continue,
+            Stop::NoMem(_) => Errno::ENOMEM,
+            Stop::Errno(errno) => errno,
+            Stop::Wait(_) | Stop::Gone => Errno::EIO,
+        };
+        let config = k.containers.get(id).map(|c| &c.config);
+        let what = config.map(|config| format!("{}", step.text(config))).unwrap_or_default();
+        return Outcome::Failed(Problem { errno, text: format!("{what}: {}", errno.text()) });
+    }
+}
+
+fn attempt(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work, step: Step) -> Step1 {
+    match step {
+        Step::ResolveRoot => resolve_root(k, id, work),
+        Step::Namespace(kind, source) => namespace(k, cx, id, work, kind, source),
+        Step::MountRoot => mounts::root(k, cx, id, work),
+        Step::Mount(mount) => mounts::configured(k, cx, id, work, mount),
+        Step::CreateDefaultDevices => devices::defaults(k, cx, id, work),
+        Step::CreateDevSymlinks => devices::symlinks(k, cx, id, work),
+        Step::SetHostname => hostname(k, id, work),
+        Step::RunHook(step) => hook::begin(k, cx, id, work, step).map(Did::Waits),
+        Step::PivotRoot => mounts::pivot(k, work),
+        Step::RemountRootReadonly => mounts::root_readonly(k, work),
+        Step::SetWorkingDirectory => working_directory(k, cx, id, work),
+        // Part of the task's making: its credentials come from the configuration as a whole.
+        Step::SetCredentials | Step::SetCapabilities => Ok(Did::Done(None)),
+        Step::CreateTask => program::create_task(k, cx, id, work),
+        Step::MarkCreated => mark_created(k, id).map(|()| Did::Done(None)),
+        Step::LoadProgram => program::load(k, cx, id, work),
+        Step::MarkRunning => {
+            program::run(k, cx, id, work)?;
+            life::apply(k, id, Verb::Start)?;
+            Ok(Did::Done(None))
+        }
+        Step::Destroy => destroy(k, cx, id, work),
+        Step::ReleaseId => {
+            super::drive::forget(k, id);
+            Ok(Did::Done(None))
+        }
+        // No feature of this kernel leads to the other steps.
+        _ => Err(Trouble::refused(Errno::EOPNOTSUPP, "this kernel cannot do that step")),
+    }
+}
+
+/// Takes one step back. Cannot fail: what it cannot remove, something else uses.
+pub(super) fn undo(k: &mut Kernel, m: &mut dyn Machine, undo: Undo, made: &mut Vec<Made>) {
+    match undo {
+        Undo::Pos(pos) => fs::release_pos(k, pos),
+        Undo::PidNs(held) => ns::pid::release(k, held),
+        Undo::UtsNs(held) => ns::uts::release(k, held),
+        Undo::MountNs(held) => ns::mount::release(k, held),
+        Undo::Unmount(mount) => fs::mount::detach(&mut Store::of(k), mount),
+        Undo::Unmake(keep) => unmake(k, m, made, keep),
+        Undo::UnmountAndUnmake(mount, keep) => {
+            fs::mount::detach(&mut Store::of(k), mount);
+            unmake(k, m, made, keep);
+        }
+        Undo::Kill(process) => crate::task::exit::kill_now(k, m, process),
+    }
+}
+
+/// Takes down what create built, the last first.
+fn destroy(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Step1 {
+    let built = k.containers.get_mut(id).map(|c| core::mem::take(&mut c.built)).unwrap_or_default();
+    for step in built.into_iter().rev() {
+        undo(k, cx.m, step, &mut work.build.made);
+    }
+    Ok(Did::Done(None))
+}
+
+/// the root directory; a relative path does not leave the bundle.
+fn resolve_root(k: &mut Kernel, id: ContainerId, work: &mut Work) -> Step1 {
+    let path = k.containers.get(id).ok_or(Errno::ENOENT)?.config.root.path.clone();
+    let (root, bundle) = (work.runtime.root.pos(), work.runtime.bundle.pos());
+    let (start, flags) = match path.starts_with('/') {
+        true => (Start { root, cwd: root }, WalkFlags::DIRECTORY),
+        false => (Start { root: bundle, cwd: bundle }, WalkFlags::DIRECTORY | WalkFlags::IN_ROOT),
+    };
+    let refused = |e: Errno| Trouble::refused(e, format!("root_path={path}: {}", e.text()));
+    let found = look(k, start, path.as_bytes(), flags).map_err(refused)?;
+    let held = k.fs.hold_pos(found).ok_or(Errno::ENOENT)?;
+    work.build.root = Some(found);
+    Ok(Did::Done(Some(Undo::Pos(held))))
+}
+
+/// N-2, N-3: one namespace of the container.
+fn namespace(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: ContainerId,
+    work: &mut Work,
+    kind: Kind,
+    source: NamespaceSource,
+) -> Step1 {
+    let group = group(k, id)?;
+    let outside = work.runtime.ns.keys();
+    let keys = work.build.ns.get_or_insert(outside);
+    if source != NamespaceSource::New {
+        return Ok(Did::Done(None));
+    }
+    let undo = match kind {
+        Kind::Pid => {
+            let held = ns::pid::create(k, outside.pid_for_children, group)?;
+            keys.pid_for_children = held.key();
+            Undo::PidNs(held)
+        }
+        Kind::Uts => {
+            let held = ns::uts::copy(k, outside.uts, group)?;
+            keys.uts = held.key();
+            Undo::UtsNs(held)
+        }
+        Kind::Mount => {
+            let held = mounts::namespace(k, cx, work.runtime.root.pos(), group)?;
+            keys.mount = held.key();
+            Undo::MountNs(held)
+        }
+        // Refused when the plan was made.
+        _ => return Err(Errno::EOPNOTSUPP.into()),
+    };
+    Ok(Did::Done(Some(undo)))
+}
+
+/// U-1. The namespace is the container's own: the parser wants one for a host name.
+fn hostname(k: &mut Kernel, id: ContainerId, work: &mut Work) -> Step1 {
+    let name = k.containers.get(id).and_then(|c| c.config.hostname.clone()).unwrap_or_default();
+    let uts = work.build.ns.ok_or(Errno::EINVAL)?.uts;
+    let uts = k.ns.uts.get_mut(uts).ok_or(Errno::EINVAL)?;
+    uts.hostname = name.into_bytes();
+    Ok(Did::Done(None))
+}
+
+/// P-4: found or made inside the root.
+fn working_directory(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Step1 {
+    let process = k.containers.get(id).and_then(|c| c.config.process.as_ref());
+    let path = process.map_or_else(|| "/".into(), |p| p.cwd.clone());
+    let made = work.build.made.len();
+    let root = work.build.root.ok_or(Errno::EINVAL)?;
+    let cwd = make_dirs(k, cx, id, &mut work.build.made, root, path.as_bytes())
+        .map_err(|t| t.named(&format!("process_cwd={path}")))?;
+    work.build.cwd = Some(cwd);
+    Ok(Did::Done(Some(Undo::Unmake(made))))
+}
+
+/// Who pays for the container.
+pub(super) fn group(k: &Kernel, id: ContainerId) -> Result<crate::cgroup::GroupId, Trouble> {
+    let group = k.containers.get(id).and_then(|c| c.group.as_ref());
+    Ok(group.ok_or(Errno::ENOENT)?.key())
+}
+
+/// The kernel as it makes something for the container.
+pub(super) fn actor(k: &Kernel, cx: &Cx, id: ContainerId) -> Result<Actor<'static>, Trouble> {
+    Ok(Actor { access: Access::KERNEL, group: group(k, id)?, now: Time::now(cx.m) })
+}
+
+/// A walk that must find something.
+pub(super) fn look(k: &Kernel, start: Start, path: &[u8], flags: WalkFlags) -> Result<Pos, Errno> {
+    match walk(&k.fs, &crate::views::Source::of(k), &start, &Access::KERNEL, path, flags)? {
+        Found::Here(location) => Ok(location.pos),
+        Found::Missing { .. } => Err(Errno::ENOENT),
+    }
+}
+
+/// Finds a directory inside the root, making what is missing on the way with mode 0755.
+pub(super) fn make_dirs(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: ContainerId,
+    made: &mut Vec<Made>,
+    root: Pos,
+    path: &[u8],
+) -> Result<Pos, Trouble> {
+    let start = Start { root, cwd: root };
+    let flags = WalkFlags::IN_ROOT | WalkFlags::DIRECTORY;
+    let mut end = 0;
+    let mut at = root;
+    // Each prefix in turn: a walk can only miss its last component.
+    for part in path.split_inclusive(|b| *b == b'/') {
+        end += part.len();
+        let prefix = path.get(..end).unwrap_or(path);
+        if prefix.iter().all(|b| *b == b'/') {
+            continue;
+        }
+        let found = walk(&k.fs, &crate::views::Source::of(k), &start, &Access::KERNEL, prefix, flags)?;
+        at = match found {
+            Found::Here(location) => location.pos,
+            Found::Missing { dir, name, .. } => {
+                make(k, cx, id, made, dir, &name, fs::inode::What::Dir, 0o755)?
+            }
+        };
+    }
+    Ok(at)
+}
+
+/// Makes an inode in the root file system and remembers it.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn make(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: ContainerId,
+    made: &mut Vec<Made>,
+    dir: Pos,
+    name: &[u8],
+    what: fs::inode::What,
+    mode: u32,
+) -> Result<Pos, Trouble> {
+    let actor = actor(k, cx, id)?;
+    let Node::Inode(dir_inode) = dir.node else {
+        return Err(Errno::EROFS.into());
+    };
+    let inode = fs::dir::make(&mut Store::of(k), &actor, dir_inode, name, what, mode)?;
+    if let Some(held) = k.fs.inodes.hold(dir_inode) {
+        made.push(Made { dir: held, name: name.into(), inode });
+    }
+    Ok(Pos { mount: dir.mount, node: Node::Inode(inode) })
+}
+
+/// Removes what was made, the last first, but the first `keep`. What has become something else,
+/// is not empty or is in use stays.
+pub(super) fn unmake(k: &mut Kernel, m: &mut dyn Machine, made: &mut Vec<Made>, keep: usize) {
+    while made.len() > keep {
+        let Some(Made { dir, name, inode }) = made.pop() else { break };
+        let group = k.groups.root();
+        let actor = Actor { access: Access::KERNEL, group, now: Time::now(m) };
+        let mut st = Store::of(k);
+        if fs::dir::find(st.fs, dir.key(), &name) == Ok(inode) {
+            let is_dir = st.fs.inode(inode).is_ok_and(|i| i.is_dir());
+            let removed = match is_dir {
+                true => fs::dir::rmdir(&mut st, &actor, dir.key(), &name),
+                false => fs::dir::unlink(&mut st, &actor, dir.key(), &name),
+            };
+            if let Err(e) = removed {
+                log::debug!(target: "container", "left behind in a root: {e}");
+            }
+        }
+        st.release_inode(dir);
+    }
+}
