@@ -20,7 +20,7 @@ pub fn count(k: &Kernel, _m: &dyn Machine) -> AuditRecord {
         namespaces: k.ns.len() as u64,
         groups: k.groups.len() as u64,
         waiters: k.waits.len() as u64,
-        containers: k.containers.arena.len() as u64,
+        containers: k.containers.len() as u64,
         jobs: k.work.len() as u64,
     }
 }

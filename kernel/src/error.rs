@@ -37,6 +37,34 @@ impl Errno {
     pub fn negative(self) -> u64 {
         (-i64::from(self.0)) as u64
     }
+
+    /// In words, as strerror(3) has them; the symbolic name where people rarely see it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Errno::EPERM => "operation not permitted",
+            Errno::ENOENT => "no such file or directory",
+            Errno::ESRCH => "no such process",
+            Errno::EINTR => "interrupted",
+            Errno::EIO => "input/output error",
+            Errno::E2BIG => "argument list too long",
+            Errno::ENOEXEC => "exec format error",
+            Errno::EBADF => "bad file descriptor",
+            Errno::EAGAIN => "resource temporarily unavailable",
+            Errno::ENOMEM => "cannot allocate memory",
+            Errno::EACCES => "permission denied",
+            Errno::EBUSY => "device or resource busy",
+            Errno::EEXIST => "file exists",
+            Errno::ENOTDIR => "not a directory",
+            Errno::EISDIR => "is a directory",
+            Errno::EINVAL => "invalid argument",
+            Errno::ENOSPC => "no space left on device",
+            Errno::EROFS => "read-only file system",
+            Errno::ELOOP => "too many levels of symbolic links",
+            Errno::ENAMETOOLONG => "file name too long",
+            Errno::EOPNOTSUPP => "operation not supported",
+            _ => self.name(),
+        }
+    }
 }
 
 impl core::fmt::Debug for Errno {

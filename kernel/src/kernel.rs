@@ -95,6 +95,7 @@ impl Kernel {
         self.load.sample(now, self.sched.active());
         self.waits.expire(now);
         timer::expire(self, now);
+        crate::container::expire(self, m, now);
         match (trap, self.sched.current) {
             (Trap::Input, _) => self
                 .waits
@@ -221,6 +222,10 @@ impl Kernel {
                 crate::task::exit::end_namespace_step(self, m, job);
                 None
             }
+            Job::Container(id) => {
+                crate::container::alone(self, m, id);
+                None
+            }
         };
         if let Some(rest) = rest {
             self.work.put_back(rest);
@@ -273,6 +278,13 @@ impl Kernel {
                 return next;
             }
         }
+    }
+
+    /// When something is due, whatever happens until then.
+    fn next_deadline(&self) -> u64 {
+        self.waits
+            .next_deadline()
+            .min(self.containers.next_deadline())
     }
 
     /// Brings a task to the edge of user mode; false when it stopped being runnable on the way.

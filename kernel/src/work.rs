@@ -10,6 +10,8 @@ pub enum Job {
     Inode(crate::fs::Teardown),
     /// Kill the members of a pid namespace whose init has ended.
     Namespace(crate::task::exit::EndOfNamespace),
+    /// Carry an operation on a container on whose caller has ended.
+    Container(crate::container::ContainerId),
 }
 
 /// Jobs waiting, first come first.

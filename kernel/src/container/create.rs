@@ -16,7 +16,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use berth_abi::ExitRecord;
 use berth_oci::{
-    ContainerId as Name, Feature, FeatureSet, OciConfig, Operation, Plan, Refusal, RefusalKind, plan,
+    ContainerId as Name, Feature, FeatureSet, OciConfig, Operation, Plan, Refusal, RefusalKind,
+    plan,
 };
 
 /// What a create is asked for.
@@ -85,6 +86,8 @@ pub(super) struct Build {
     pub ns: Option<crate::ns::NsKeys>,
     /// The working directory of its process.
     pub cwd: Option<Pos>,
+    /// The loaded program, between two steps of start.
+    pub image: Option<crate::mm::exec::Image>,
     /// Inodes made in the root file system.
     pub made: Vec<Made>,
 }
@@ -98,7 +101,10 @@ pub(super) struct Problem {
 
 impl From<Problem> for Trouble {
     fn from(problem: Problem) -> Trouble {
-        Trouble::Refused { errno: problem.errno, text: problem.text }
+        Trouble::Refused {
+            errno: problem.errno,
+            text: problem.text,
+        }
     }
 }
 
@@ -108,7 +114,8 @@ impl From<Problem> for Trouble {
 /// Refused: a bad id or text, a value this kernel does not enforce, an id in use, a step that
 /// failed; nothing is left behind then (E-1). Waits while hooks run.
 pub fn create(k: &mut Kernel, cx: &mut Cx, request: Create) -> Result<u64, Trouble> {
-    let name = Name::new(request.id).map_err(|e| Trouble::refused(Errno::EINVAL, format!("{e}")))?;
+    let name =
+        Name::new(request.id).map_err(|e| Trouble::refused(Errno::EINVAL, format!("{e}")))?;
     if k.containers.by_name.contains_key(&name) {
         let text = format!("container with id \"{}\" already exists", request.id);
         return Err(Trouble::refused(Errno::EEXIST, text));
@@ -143,7 +150,7 @@ fn go_on(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<u64, Trouble> {
             let pending = Pending::on(WaitKey::Container(id), Restart::NoIntr);
             Err(Stop::Wait(pending.with(drive::resume_of(id))).into())
         }
-        drive::Driven::Done => Ok(u64::from(record::pid_seen_by(k, cx.task, id))),
+        drive::Driven::Done(_) => Ok(u64::from(record::pid_seen_by(k, cx.task, id))),
         drive::Driven::Failed(failure) => {
             drive::forget(k, id);
             Err(failure.error.into())
@@ -200,8 +207,15 @@ fn insert(
 
 /// What a configuration costs beside its container: about its text.
 fn config_cost(config: &OciConfig) -> u32 {
-    let texts = config.annotations.iter().map(|(key, value)| key.len() + value.len() + 64);
-    let process = config.process.iter().flat_map(|p| p.args.iter().chain(&p.env)).map(|s| s.len() + 32);
+    let texts = config
+        .annotations
+        .iter()
+        .map(|(key, value)| key.len() + value.len() + 64);
+    let process = config
+        .process
+        .iter()
+        .flat_map(|p| p.args.iter().chain(&p.env))
+        .map(|s| s.len() + 32);
     let total: usize = texts.chain(process).sum();
     u32::try_from(total).unwrap_or(u32::MAX / 2)
 }
@@ -221,14 +235,22 @@ pub(super) fn refusal(refusal: Refusal) -> Trouble {
 
 /// A task that may have a create or delete in progress has ended: its create is undone (a fatal
 /// signal to the creator aborts it), its delete goes on without it.
-pub fn creator_ended(k: &mut Kernel, m: &mut dyn Machine, task: TaskId) {
-    let Some(id) = k.containers.callers.remove(&task) else { return };
-    let Some(work) = k.containers.get_mut(id).and_then(|c| c.work.as_mut()) else { return };
+pub fn caller_ended(k: &mut Kernel, m: &mut dyn Machine, task: TaskId) {
+    let Some(id) = k.containers.callers.remove(&task) else {
+        return;
+    };
+    let Some(work) = k.containers.get_mut(id).and_then(|c| c.work.as_mut()) else {
+        return;
+    };
     work.caller = None;
-    if k.containers.get(id).map(|c| c.life.state()) == Some(berth_oci::OciLifecycleState::Creating) {
+    if k.containers.get(id).map(|c| c.life.state()) == Some(berth_oci::OciLifecycleState::Creating)
+    {
         let text = String::from("the process that created the container was killed");
         if let Some(work) = k.containers.get_mut(id).and_then(|c| c.work.as_mut()) {
-            work.operation.abort(Problem { errno: Errno::EINTR, text });
+            work.operation.abort(Problem {
+                errno: Errno::EINTR,
+                text,
+            });
         }
     }
     drive::alone(k, m, id);
@@ -239,9 +261,12 @@ pub(super) fn mark_created(k: &mut Kernel, id: ContainerId) -> Result<(), Troubl
     life::apply(k, id, berth_oci::Verb::MarkCreated)
 }
 
-/// Whether steps are left over in the undo list of a finished create: they take it down at delete.
+/// Moves what create built to the container: its delete takes it down.
 pub(super) fn keep(k: &mut Kernel, id: ContainerId, work: &mut Work) {
-    let (built, made) = (work.operation.take_undo(), core::mem::take(&mut work.build.made));
+    let (built, made) = (
+        work.operation.take_undo(),
+        core::mem::take(&mut work.build.made),
+    );
     if let Some(container) = k.containers.get_mut(id) {
         if !built.is_empty() {
             container.built = built;

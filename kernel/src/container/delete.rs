@@ -22,19 +22,31 @@ const KILL: u32 = 9;
 pub fn delete(k: &mut Kernel, cx: &mut Cx, id: &str, force: bool) -> Result<String, Trouble> {
     let id = match find(k, id) {
         Ok(id) => id,
-        Err(Trouble::Refused { errno: Errno::ENOENT, .. }) if force => return Ok(String::new()),
+        Err(Trouble::Refused {
+            errno: Errno::ENOENT,
+            ..
+        }) if force => return Ok(String::new()),
         Err(trouble) => return Err(trouble),
     };
     let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
     if container.work.is_some() {
-        return Err(Trouble::refused(Errno::EBUSY, "another operation on the container is in progress"));
+        return Err(Trouble::refused(
+            Errno::EBUSY,
+            "another operation on the container is in progress",
+        ));
     }
     if force && container.life.state() != State::Stopped {
-        let info = SigInfo { signal: KILL, ..SigInfo::default() };
+        let info = SigInfo {
+            signal: KILL,
+            ..SigInfo::default()
+        };
         if let Some(init) = container.init {
             signal::send_process(k, cx.m, init, info);
         }
-        if k.containers.get(id).is_some_and(|c| c.life.state() != State::Stopped) {
+        if k.containers
+            .get(id)
+            .is_some_and(|c| c.life.state() != State::Stopped)
+        {
             return Err(wait(id));
         }
     }
@@ -59,7 +71,10 @@ pub fn delete_go_on(
     };
     match (&container.work, container.life.state()) {
         (Some(work), _) if work.caller == Some(cx.task) => go_on(k, cx, id),
-        (Some(_), _) => Err(Trouble::refused(Errno::EBUSY, "another operation on the container is in progress")),
+        (Some(_), _) => Err(Trouble::refused(
+            Errno::EBUSY,
+            "another operation on the container is in progress",
+        )),
         (None, State::Stopped) => begin(k, cx, id),
         (None, _) => Err(wait(id)),
     }
@@ -79,12 +94,19 @@ fn begin(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<String, Trouble
         let old = core::mem::replace(&mut runtime.bundle, bundle);
         crate::fs::release_pos(k, old);
     }
-    let made = k.containers.get_mut(id).map(|c| core::mem::take(&mut c.made)).unwrap_or_default();
+    let made = k
+        .containers
+        .get_mut(id)
+        .map(|c| core::mem::take(&mut c.made))
+        .unwrap_or_default();
     let work = Work {
         operation,
         caller: Some(cx.task),
         runtime,
-        build: Build { made, ..Build::default() },
+        build: Build {
+            made,
+            ..Build::default()
+        },
         hook: None,
     };
     if let Some(container) = k.containers.get_mut(id) {

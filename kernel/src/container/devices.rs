@@ -21,21 +21,39 @@ const LINKS: &[(&str, &str)] = &[
 
 /// Makes the default device nodes in /dev, with mode 0666. A node that is there already must be
 /// the same device; anything else in its place is an error.
-pub(super) fn defaults(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Result<Did, Trouble> {
+pub(super) fn defaults(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: ContainerId,
+    work: &mut Work,
+) -> Result<Did, Trouble> {
     let from = work.build.made.len();
     let dev = dev(k, cx, id, work)?;
     for &(name, device) in crate::dev::default_nodes() {
         let there = existing(k, dev, name.as_bytes())?;
         let Some(there) = there else {
-            make(k, cx, id, &mut work.build.made, dev, name.as_bytes(), What::Device(device), 0o666)?;
+            make(
+                k,
+                cx,
+                id,
+                &mut work.build.made,
+                dev,
+                name.as_bytes(),
+                What::Device(device),
+                0o666,
+            )?;
             continue;
         };
         let same = match there.node {
-            Node::Inode(inode) => matches!(&k.fs.inode(inode)?.kind, Kind::Device(found) if *found == device),
+            Node::Inode(inode) => {
+                matches!(&k.fs.inode(inode)?.kind, Kind::Device(found) if *found == device)
+            }
             Node::View(_) => false,
         };
         if !same {
-            let text = format!("/dev/{name}: the root file system has something else in place of the device");
+            let text = format!(
+                "/dev/{name}: the root file system has something else in place of the device"
+            );
             return Err(Trouble::refused(Errno::EEXIST, text));
         }
     }
@@ -43,13 +61,27 @@ pub(super) fn defaults(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut 
 }
 
 /// Makes the links in /dev, where nothing has the name yet.
-pub(super) fn symlinks(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Result<Did, Trouble> {
+pub(super) fn symlinks(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: ContainerId,
+    work: &mut Work,
+) -> Result<Did, Trouble> {
     let from = work.build.made.len();
     let dev = dev(k, cx, id, work)?;
     for (name, target) in LINKS.iter().copied().chain([("ptmx", "pts/ptmx")]) {
         if existing(k, dev, name.as_bytes())?.is_none() {
             let what = What::Symlink(target.as_bytes().to_vec());
-            make(k, cx, id, &mut work.build.made, dev, name.as_bytes(), what, 0o777)?;
+            make(
+                k,
+                cx,
+                id,
+                &mut work.build.made,
+                dev,
+                name.as_bytes(),
+                what,
+                0o777,
+            )?;
         }
     }
     Ok(Did::Done(Some(Undo::Unmake(from))))
@@ -62,7 +94,10 @@ fn dev(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Result<
 
 /// What has this name in a directory; a link itself, never its target.
 fn existing(k: &Kernel, dir: Pos, name: &[u8]) -> Result<Option<Pos>, Trouble> {
-    let start = Start { root: dir, cwd: dir };
+    let start = Start {
+        root: dir,
+        cwd: dir,
+    };
     let flags = WalkFlags::IN_ROOT | WalkFlags::NOFOLLOW;
     match walk(&k.fs, &Source::of(k), &start, &Access::KERNEL, name, flags)? {
         Found::Here(location) => Ok(Some(location.pos)),

@@ -4,21 +4,21 @@ use super::create::{Problem, Runtime, Work, keep};
 use super::{ContainerId, Trouble, hook, steps};
 use crate::arena::Key;
 use crate::error::Errno;
-use crate::fs::{self, Location};
+use crate::fs::{self, HeldPos, Location};
 use crate::machine::Machine;
 use crate::task::TaskId;
 use crate::wait::Resume;
 use crate::{Cx, Kernel};
 use alloc::boxed::Box;
 use alloc::string::String;
-use berth_oci::{Failure, Next, Outcome, Warning};
+use berth_oci::{Failure, Next, OciLifecycleState as State, Outcome, Warning};
 
 /// How far an operation came.
 pub(super) enum Driven {
     /// A hook runs; its end wakes those who wait for the container.
     Waits,
-    /// It succeeded.
-    Done,
+    /// It succeeded; with the warnings of steps that failed, a line each.
+    Done(String),
     /// It failed and is undone.
     Failed(Failure<Problem>),
 }
@@ -27,11 +27,18 @@ pub(super) enum Driven {
 /// its steps are done, so that they can use all of the kernel.
 pub(super) fn drive(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Driven {
     let Some(mut work) = k.containers.get_mut(id).and_then(|c| c.work.take()) else {
-        let error = Problem { errno: Errno::ENOENT, text: String::from("the container is gone") };
-        return Driven::Failed(Failure { step: None, error, destroyed: true });
+        let error = Problem {
+            errno: Errno::ENOENT,
+            text: String::from("the container is gone"),
+        };
+        return Driven::Failed(Failure {
+            step: None,
+            error,
+            destroyed: true,
+        });
     };
     let mut outcome = hook::outcome(k, cx, &mut work);
-    let driven = loop {
+    let failure = loop {
         outcome = match work.operation.poll(outcome) {
             Next::Do(step) => steps::perform(k, cx, id, &mut work, step),
             Next::Undo(undo) => {
@@ -48,49 +55,62 @@ pub(super) fn drive(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Driven {
                 }
                 return Driven::Waits;
             }
-            Next::Done => break Driven::Done,
-            Next::Failed(failure) => break Driven::Failed(failure),
-            Next::Over => break Driven::Done,
+            Next::Done | Next::Over => break None,
+            Next::Failed(failure) => break Some(failure),
         };
     };
-    finish(k, cx.m, id, work);
-    driven
+    let warnings = finish(k, id, work);
+    match failure {
+        Some(failure) => Driven::Failed(failure),
+        None => Driven::Done(warnings),
+    }
 }
 
 /// An operation is over: what create built stays with the container, the rest is given back.
-fn finish(k: &mut Kernel, m: &mut dyn Machine, id: ContainerId, mut work: Box<Work>) {
+fn finish(k: &mut Kernel, id: ContainerId, mut work: Box<Work>) -> String {
     keep(k, id, &mut work);
     if let Some(caller) = work.caller {
         k.containers.callers.remove(&caller);
     }
+    let mut warnings = String::new();
     for Warning { error, .. } in work.operation.take_warnings() {
         log::warn!(target: "container", "{}", error.text);
-        if let Some(container) = k.containers.get_mut(id) {
-            container.warnings.push_str(&error.text);
-            container.warnings.push('\n');
-        }
+        warnings.push_str(&error.text);
+        warnings.push('\n');
     }
-    let _ = m;
+    if let Some(image) = work.build.image.take() {
+        crate::mm::exec::discard(k, image);
+    }
     release_runtime(k, work.runtime);
+    warnings
 }
 
-/// Carries an operation on without its caller.
-pub(super) fn alone(k: &mut Kernel, m: &mut dyn Machine, id: ContainerId) {
+/// Carries an operation on whose caller has ended.
+pub fn alone(k: &mut Kernel, m: &mut dyn Machine, id: ContainerId) {
     let Some(task) = k.tasks.first() else { return };
     let now = m.now();
-    let mut cx = Cx { m, now, task, resume: None };
-    match drive(k, &mut cx, id) {
-        Driven::Waits => {}
-        Driven::Done if k.containers.get(id).is_none() => {}
-        Driven::Done => super::delete::forget_if_gone(k, id),
-        Driven::Failed(_) => forget(k, id),
+    let mut cx = Cx {
+        m,
+        now,
+        task,
+        resume: None,
+    };
+    if let Driven::Failed(_) = drive(k, &mut cx, id) {
+        let creating = k.containers.get(id).map(|c| c.life.state()) == Some(State::Creating);
+        if creating {
+            forget(k, id);
+        }
     }
 }
 
 /// Takes a container out of the tables for good.
 pub(super) fn forget(k: &mut Kernel, id: ContainerId) {
-    let Some(name) = k.containers.get(id).map(|c| c.name.clone()) else { return };
-    let Some(held) = k.containers.by_name.remove(&name) else { return };
+    let Some(name) = k.containers.get(id).map(|c| c.name.clone()) else {
+        return;
+    };
+    let Some(held) = k.containers.by_name.remove(&name) else {
+        return;
+    };
     if let Some((container, charge)) = k.containers.arena.release(held) {
         k.groups.give_back(charge);
         if let Some(group) = container.group {
@@ -112,7 +132,10 @@ pub(super) fn runtime_of(
     let bundle = match bundle_fd {
         Some(fd) => crate::task::files::directory(k, task, fd)
             .map_err(|e| Trouble::refused(e, "the bundle is not an open directory"))?,
-        None => Location { pos: start.root, name: None },
+        None => Location {
+            pos: start.root,
+            name: None,
+        },
     };
     let path = {
         let views = crate::views::Source::of(k);
@@ -120,11 +143,37 @@ pub(super) fn runtime_of(
     };
     let path = String::from_utf8(path)
         .map_err(|_| Trouble::refused(Errno::EINVAL, "the bundle's path is not UTF-8"))?;
-    let ns = crate::ns::hold_set(k, keys)?;
-    let (Some(root), Some(bundle)) = (k.fs.hold_pos(start.root), k.fs.hold_pos(bundle.pos)) else {
+    let root = k.fs.hold_pos(start.root).ok_or(Errno::ENOENT)?;
+    let Some(bundle) = k.fs.hold_pos(bundle.pos) else {
+        fs::release_pos(k, root);
         return Err(Errno::ENOENT.into());
     };
-    Ok((Runtime { root, bundle, ns, cred }, path))
+    match crate::ns::hold_set(k, keys) {
+        Ok(ns) => Ok((
+            Runtime {
+                root,
+                bundle,
+                ns,
+                cred,
+            },
+            path,
+        )),
+        Err(errno) => {
+            fs::release_pos(k, root);
+            fs::release_pos(k, bundle);
+            Err(errno.into())
+        }
+    }
+}
+
+/// The bundle directory of a container, found again by its path, for the hooks of its delete;
+/// `None` when it is gone.
+pub(super) fn bundle_again(k: &mut Kernel, task: TaskId, id: ContainerId) -> Option<HeldPos> {
+    let start = crate::task::files::start(k, task).ok()?;
+    let path = k.containers.get(id)?.bundle.clone();
+    let flags = fs::walk::WalkFlags::DIRECTORY;
+    let pos = super::steps::look(k, start, path.as_bytes(), flags).ok()?;
+    k.fs.hold_pos(pos)
 }
 
 /// Gives the runtime's side back.
@@ -136,7 +185,10 @@ pub(super) fn release_runtime(k: &mut Kernel, runtime: Runtime) {
 
 /// What a waiting call remembers of its container.
 pub(super) fn resume_of(id: ContainerId) -> Resume {
-    Resume { word: u64::from(id.generation()) << 32 | u64::from(id.index()), ..Resume::default() }
+    Resume {
+        word: u64::from(id.generation()) << 32 | u64::from(id.index()),
+        ..Resume::default()
+    }
 }
 
 /// And back.

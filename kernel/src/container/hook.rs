@@ -49,14 +49,22 @@ pub(super) fn begin(
     let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
     let hook = step.of(&container.config).ok_or(Errno::EINVAL)?.clone();
     let document = document(k, cx, id, step)?;
-    let group = k.containers.get(id).and_then(|c| c.group.as_ref()).ok_or(Errno::ENOENT)?.key();
+    let group = k
+        .containers
+        .get(id)
+        .and_then(|c| c.group.as_ref())
+        .ok_or(Errno::ENOENT)?
+        .key();
     let program = |file| Program {
         file,
         path: hook.path.clone().into_bytes(),
         args: hook.args.iter().map(|a| a.clone().into_bytes()).collect(),
         env: hook.env.iter().map(|e| e.clone().into_bytes()).collect(),
     };
-    let start = crate::fs::walk::Start { root: work.runtime.root.pos(), cwd: work.runtime.bundle.pos() };
+    let start = crate::fs::walk::Start {
+        root: work.runtime.root.pos(),
+        cwd: work.runtime.bundle.pos(),
+    };
     let found = crate::task::exec::find_program(k, start, &work.runtime.cred, hook.path.as_bytes());
     let image = found
         .map_err(Stop::from)
@@ -74,10 +82,17 @@ pub(super) fn begin(
     }
     k.containers.hooks.insert(job, id);
     if hook.timeout_secs > 0 {
-        let at = cx.now.saturating_add(u64::from(hook.timeout_secs).saturating_mul(1_000_000_000));
+        let at = cx
+            .now
+            .saturating_add(u64::from(hook.timeout_secs).saturating_mul(1_000_000_000));
         k.containers.timers.insert((at, job));
     }
-    work.hook = Some(Running { job, step, outcome: None, output });
+    work.hook = Some(Running {
+        job,
+        step,
+        outcome: None,
+        output,
+    });
     Ok(job)
 }
 
@@ -141,8 +156,15 @@ fn document(k: &Kernel, cx: &Cx, id: ContainerId, step: HookStep) -> Result<Vec<
         status: step.kind.status_seen(),
         pid: (pid > 0).then_some(pid),
         bundle: &container.bundle,
-        annotations: container.config.annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())),
-        created: Timestamp { secs: container.created.0, nanos: container.created.1 },
+        annotations: container
+            .config
+            .annotations
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str())),
+        created: Timestamp {
+            secs: container.created.0,
+            nanos: container.created.1,
+        },
     };
     let mut text = String::new();
     document.write_json(&mut text).map_err(|_| Errno::ENOMEM)?;
@@ -150,17 +172,32 @@ fn document(k: &Kernel, cx: &Cx, id: ContainerId, step: HookStep) -> Result<Vec<
 }
 
 /// What to tell the operation of the hook it waits for: its end, or nothing new.
-pub(super) fn outcome(k: &mut Kernel, cx: &mut Cx, work: &mut Work) -> Outcome<Undo, Token, Problem> {
+pub(super) fn outcome(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    work: &mut Work,
+) -> Outcome<Undo, Token, Problem> {
     let ended = work.hook.take_if(|hook| hook.outcome.is_some());
-    let Some(Running { step, outcome: Some(ended), output, .. }) = ended else {
+    let Some(Running {
+        step,
+        outcome: Some(ended),
+        output,
+        ..
+    }) = ended
+    else {
         return Outcome::Ready;
     };
     let result = ended.check(step.kind, step.index);
-    let shown = result.is_err().then(|| crate::fs::head_of(k, cx.m, output.key(), OUTPUT_SHOWN));
+    let shown = result
+        .is_err()
+        .then(|| crate::fs::head_of(k, cx.m, output.key(), OUTPUT_SHOWN));
     crate::fs::release_inode(k, output);
     match result {
         Ok(()) => Outcome::Done(None),
-        Err(error) => Outcome::Failed(Problem { errno: Errno::EIO, text: with_output(format!("{error}"), shown) }),
+        Err(error) => Outcome::Failed(Problem {
+            errno: Errno::EIO,
+            text: with_output(format!("{error}"), shown),
+        }),
     }
 }
 
@@ -210,7 +247,11 @@ pub fn expire(k: &mut Kernel, m: &mut dyn Machine, now: u64) {
 }
 
 fn timeout_of(k: &Kernel, job: u64) -> u32 {
-    let container = k.containers.hooks.get(&job).and_then(|id| k.containers.get(*id));
+    let container = k
+        .containers
+        .hooks
+        .get(&job)
+        .and_then(|id| k.containers.get(*id));
     let step = container.and_then(|c| Some(c.work.as_ref()?.hook.as_ref()?.step));
     let hook = step.and_then(|step| step.of(&container?.config));
     hook.map_or(0, |hook| hook.timeout_secs)

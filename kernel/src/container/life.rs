@@ -43,7 +43,9 @@ pub(super) fn apply(k: &mut Kernel, id: ContainerId, verb: Verb) -> Result<(), T
 
 /// A container's first process has ended, and everything in its pid namespace with it.
 pub fn init_ended(k: &mut Kernel, id: ContainerId, ended: Ended, times: (u64, u64), oom: bool) {
-    let Some(container) = k.containers.get_mut(id) else { return };
+    let Some(container) = k.containers.get_mut(id) else {
+        return;
+    };
     let (kind, value) = match ended {
         Ended::Code(code) => (exit::CODE, u32::from(code)),
         Ended::Signal(signal) => (exit::SIGNAL, u32::from(signal)),
@@ -72,9 +74,16 @@ pub fn kill(k: &mut Kernel, cx: &mut Cx, id: &str, number: u64) -> Result<(), Tr
     check(k, id, Verb::Kill)?;
     let number = u32::try_from(number).ok().filter(|n| *n <= 64);
     let number = number.ok_or_else(|| Trouble::refused(Errno::EINVAL, "no such signal"))?;
-    let init = k.containers.get(id).and_then(|c| c.init).ok_or(Errno::ESRCH)?;
+    let init = k
+        .containers
+        .get(id)
+        .and_then(|c| c.init)
+        .ok_or(Errno::ESRCH)?;
     if number > 0 {
-        let info = SigInfo { signal: number, ..SigInfo::default() };
+        let info = SigInfo {
+            signal: number,
+            ..SigInfo::default()
+        };
         signal::send_process(k, cx.m, init, info);
     }
     Ok(())
@@ -89,7 +98,10 @@ pub fn wait(k: &mut Kernel, _cx: &mut Cx, id: &str, nohang: bool) -> Result<Exit
     let container = k.containers.get(key).ok_or(Errno::ENOENT)?;
     match container.life.state() {
         State::Stopped => Ok(container.exit),
-        _ if nohang => Err(Trouble::refused(Errno::EAGAIN, "the container is not stopped")),
+        _ if nohang => Err(Trouble::refused(
+            Errno::EAGAIN,
+            "the container is not stopped",
+        )),
         _ => Err(Stop::Wait(Pending::on(WaitKey::Container(key), Restart::Sys)).into()),
     }
 }

@@ -5,15 +5,20 @@
 
 mod create;
 mod delete;
+mod devices;
+mod drive;
 mod hook;
 mod life;
+mod mounts;
+mod program;
 mod record;
 mod start;
 mod steps;
 
-pub use create::{Create, create, create_go_on, creator_ended};
+pub use create::{Create, FEATURES, caller_ended, create, create_go_on};
 pub use delete::{delete, delete_go_on};
-pub use hook::ended as hook_ended;
+pub use drive::alone;
+pub use hook::{ended as hook_ended, expire};
 pub use life::{init_ended, kill, wait};
 pub use record::{list_bytes, state_bytes};
 pub use start::start;
@@ -25,6 +30,8 @@ use crate::error::{Errno, NoMem, Stop};
 use crate::key;
 use crate::task::{ProcessId, TaskId};
 use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use berth_abi::ExitRecord;
@@ -58,6 +65,8 @@ pub struct Container {
     pub exit: ExitRecord,
     /// The create or delete in progress.
     work: Option<Box<create::Work>>,
+    /// What takes down what create built, first to last.
+    built: Vec<steps::Undo>,
     /// What create made in the root file system, to be removed by delete.
     made: Vec<steps::Made>,
 }
@@ -67,6 +76,13 @@ pub struct Container {
 pub struct Containers {
     arena: Arena<ContainerId, Container>,
     by_name: HashMap<Name, Held<ContainerId>>,
+    /// Tasks in the middle of an operation.
+    callers: BTreeMap<TaskId, ContainerId>,
+    /// Hooks that run, by job number.
+    hooks: BTreeMap<u64, ContainerId>,
+    /// When they are out of time.
+    timers: BTreeSet<(u64, u64)>,
+    last_job: u64,
 }
 
 impl Containers {
@@ -83,6 +99,16 @@ impl Containers {
     /// The container of a key.
     pub fn get(&self, id: ContainerId) -> Option<&Container> {
         self.arena.get(id)
+    }
+
+    /// When the next hook is out of time; `u64::MAX` for never.
+    pub fn next_deadline(&self) -> u64 {
+        self.timers.first().map_or(u64::MAX, |first| first.0)
+    }
+
+    fn next_job(&mut self) -> u64 {
+        self.last_job += 1;
+        self.last_job
     }
 
     fn get_mut(&mut self, id: ContainerId) -> Option<&mut Container> {
@@ -106,7 +132,25 @@ pub enum Trouble {
 
 impl Trouble {
     fn refused(errno: Errno, text: impl Into<String>) -> Trouble {
-        Trouble::Refused { errno, text: text.into() }
+        Trouble::Refused {
+            errno,
+            text: text.into(),
+        }
+    }
+
+    /// With the key and value that it is about in front.
+    fn named(self, what: &str) -> Trouble {
+        match self {
+            Trouble::Refused { errno, text } => Trouble::Refused {
+                errno,
+                text: format!("{what}: {text}"),
+            },
+            Trouble::Stop(Stop::Errno(errno)) => Trouble::Refused {
+                errno,
+                text: format!("{what}: {}", errno.text()),
+            },
+            stop => stop,
+        }
     }
 }
 
@@ -130,7 +174,11 @@ impl From<NoMem> for Trouble {
 
 /// The container called `id`.
 fn find(k: &Kernel, id: &str) -> Result<ContainerId, Trouble> {
-    let missing = || Trouble::refused(Errno::ENOENT, alloc::format!("container \"{id}\" does not exist"));
-    let name = Name::new(id).map_err(|e| Trouble::refused(Errno::EINVAL, alloc::format!("{e}")))?;
-    k.containers.by_name.get(&name).map(Held::key).ok_or_else(missing)
+    let missing = || Trouble::refused(Errno::ENOENT, format!("container \"{id}\" does not exist"));
+    let name = Name::new(id).map_err(|e| Trouble::refused(Errno::EINVAL, format!("{e}")))?;
+    k.containers
+        .by_name
+        .get(&name)
+        .map(Held::key)
+        .ok_or_else(missing)
 }

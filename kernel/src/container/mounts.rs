@@ -29,7 +29,11 @@ pub(super) fn namespace(
     root: Pos,
     group: GroupId,
 ) -> Result<Held<MountNsId>, Stop> {
-    let actor = Actor { access: Access::KERNEL, group, now: Time::now(cx.m) };
+    let actor = Actor {
+        access: Access::KERNEL,
+        group,
+        now: Time::now(cx.m),
+    };
     let mut st = Store::of(k);
     let top = mount::bind(&mut st, &NoViews, &actor, root, false)?;
     let tree = st.fs.new_tree();
@@ -38,11 +42,17 @@ pub(super) fn namespace(
 }
 
 /// Makes the root directory a mount in the container's tree, on top of its old root.
-pub(super) fn root(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Result<Did, Trouble> {
+pub(super) fn root(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: ContainerId,
+    work: &mut Work,
+) -> Result<Did, Trouble> {
     let source = work.build.root.ok_or(Errno::EINVAL)?;
     let ns = work.build.ns.ok_or(Errno::EINVAL)?;
     let actor = actor(k, cx, id)?;
-    let old = k.fs.root_of(k.ns.mount.get(ns.mount).ok_or(Errno::EINVAL)?.root.key())?;
+    let old =
+        k.fs.root_of(k.ns.mount.get(ns.mount).ok_or(Errno::EINVAL)?.root.key())?;
     let at = mount::place(&k.fs, &Source::of(k), source.node, old, 1)?;
     let mut st = Store::of(k);
     let held = mount::bind(&mut st, &NoViews, &actor, source, true)?;
@@ -115,7 +125,10 @@ fn instance(
     if let Some(source) = source {
         let recursive = step.options.bind == Some(true);
         if recursive && matches!(source.node, Node::View(_)) {
-            return Err(Trouble::refused(Errno::EOPNOTSUPP, "a part of proc can only be bound without what is mounted in it"));
+            return Err(Trouble::refused(
+                Errno::EOPNOTSUPP,
+                "a part of proc can only be bound without what is mounted in it",
+            ));
         }
         let mut st = Store::of(k);
         let held = mount::bind(&mut st, &NoViews, &actor, source, recursive)?;
@@ -144,7 +157,10 @@ fn instance(
 
 /// M-3: a bind's source, absolute or relative to the bundle, on the runtime's side.
 fn bind_source(k: &Kernel, work: &Work, entry: &OciMount) -> Result<Pos, Trouble> {
-    let start = Start { root: work.runtime.root.pos(), cwd: work.runtime.bundle.pos() };
+    let start = Start {
+        root: work.runtime.root.pos(),
+        cwd: work.runtime.bundle.pos(),
+    };
     look(k, start, entry.source.as_bytes(), WalkFlags::empty())
         .map_err(|e| Trouble::refused(e, format!("source: {}", e.text())))
 }
@@ -171,18 +187,37 @@ fn place(
             Err(_) => false,
         };
         if !ordinary {
-            return Err(Trouble::refused(Errno::ENOTDIR, "must be mounted on ordinary directory"));
+            return Err(Trouble::refused(
+                Errno::ENOTDIR,
+                "must be mounted on ordinary directory",
+            ));
         }
     }
     if is_dir {
         return make_dirs(k, cx, id, &mut build.made, root, path);
     }
     let above = path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
-    make_dirs(k, cx, id, &mut build.made, root, path.get(..above).unwrap_or(b"/"))?;
+    make_dirs(
+        k,
+        cx,
+        id,
+        &mut build.made,
+        root,
+        path.get(..above).unwrap_or(b"/"),
+    )?;
     let start = Start { root, cwd: root };
-    match walk(&k.fs, &Source::of(k), &start, &Access::KERNEL, path, WalkFlags::IN_ROOT)? {
+    match walk(
+        &k.fs,
+        &Source::of(k),
+        &start,
+        &Access::KERNEL,
+        path,
+        WalkFlags::IN_ROOT,
+    )? {
         Found::Here(location) => Ok(location.pos),
-        Found::Missing { dir, name, .. } => make(k, cx, id, &mut build.made, dir, &name, What::Regular, 0o644),
+        Found::Missing { dir, name, .. } => {
+            make(k, cx, id, &mut build.made, dir, &name, What::Regular, 0o644)
+        }
     }
 }
 
@@ -207,7 +242,10 @@ fn translate(asked: Asked) -> MountFlags {
         (Asked::NODIRATIME, MountFlags::NODIRATIME),
         (Asked::RELATIME, MountFlags::RELATIME),
     ];
-    pairs.into_iter().filter(|(flag, _)| asked.contains(*flag)).fold(MountFlags::empty(), |all, (_, flag)| all | flag)
+    pairs
+        .into_iter()
+        .filter(|(flag, _)| asked.contains(*flag))
+        .fold(MountFlags::empty(), |all, (_, flag)| all | flag)
 }
 
 /// M-5: options that are no flags, for the file system, comma joined.
@@ -226,9 +264,24 @@ fn data(entry: &OciMount) -> Vec<u8> {
 pub(super) fn pivot(k: &mut Kernel, work: &mut Work) -> Result<Did, Trouble> {
     let new = work.build.root.ok_or(Errno::EINVAL)?;
     let id = work.build.ns.ok_or(Errno::EINVAL)?.mount;
-    let old = k.fs.root_of(k.ns.mount.get(id).ok_or(Errno::EINVAL)?.root.key())?;
-    let Kernel { fs, frames, groups, work: jobs, waits, ns, .. } = k;
-    let mut st = Store { fs, frames, groups, work: jobs, waits };
+    let old =
+        k.fs.root_of(k.ns.mount.get(id).ok_or(Errno::EINVAL)?.root.key())?;
+    let Kernel {
+        fs,
+        frames,
+        groups,
+        work: jobs,
+        waits,
+        ns,
+        ..
+    } = k;
+    let mut st = Store {
+        fs,
+        frames,
+        groups,
+        work: jobs,
+        waits,
+    };
     let ns_root = &mut ns.mount.get_mut(id).ok_or(Errno::EINVAL)?.root;
     // The old root ends up on top of the new one, as with pivot_root(".", "."), and is detached.
     pivot::pivot_root(&mut st, &NoViews, ns_root, old, new, new)?;
@@ -243,4 +296,3 @@ pub(super) fn root_readonly(k: &mut Kernel, work: &mut Work) -> Result<Did, Trou
     mount.flags |= MountFlags::RDONLY;
     Ok(Did::Done(None))
 }
-

@@ -19,7 +19,12 @@ use berth_oci::OciProcess;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Makes the container's first task, complete but for a program: no instruction can run in it.
-pub(super) fn create_task(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Result<Did, Trouble> {
+pub(super) fn create_task(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: ContainerId,
+    work: &mut Work,
+) -> Result<Did, Trouble> {
     let config = &k.containers.get(id).ok_or(Errno::ENOENT)?.config;
     let cred = cred(config.process.as_ref());
     let root = work.build.root.ok_or(Errno::EINVAL)?;
@@ -30,10 +35,25 @@ pub(super) fn create_task(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &m
     let spawned = spawn::process(
         k,
         cx.m,
-        Spawn { parent: None, ns: keys, root, cwd, umask: 0o022, cred, group, files, image: None, container: Some(id) },
+        Spawn {
+            parent: None,
+            ns: keys,
+            root,
+            cwd,
+            umask: 0o022,
+            cred,
+            group,
+            files,
+            image: None,
+            container: Some(id),
+        },
     );
     let process = spawned?;
-    let task = k.tasks.processes.get(process).and_then(|p| p.threads.first().copied());
+    let task = k
+        .tasks
+        .processes
+        .get(process)
+        .and_then(|p| p.threads.first().copied());
     if let Some(container) = k.containers.get_mut(id) {
         container.init = Some(process);
         container.init_task = task;
@@ -58,7 +78,12 @@ fn cred(process: Option<&OciProcess>) -> Cred {
 }
 
 /// Loads the program from inside the container (P-6: found as execvp(3) does).
-pub(super) fn load(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Result<Did, Trouble> {
+pub(super) fn load(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: ContainerId,
+    work: &mut Work,
+) -> Result<Did, Trouble> {
     let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
     let task = container.init_task.ok_or(Errno::ESRCH)?;
     let process = container.config.process.clone().ok_or(Errno::EINVAL)?;
@@ -68,24 +93,47 @@ pub(super) fn load(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work
     let program = Program {
         file,
         path,
-        args: process.args.iter().map(|a| a.clone().into_bytes()).collect(),
+        args: process
+            .args
+            .iter()
+            .map(|a| a.clone().into_bytes())
+            .collect(),
         env: process.env.iter().map(|e| e.clone().into_bytes()).collect(),
     };
-    let mut inside = Cx { m: &mut *cx.m, now: cx.now, task, resume: None };
+    let mut inside = Cx {
+        m: &mut *cx.m,
+        now: cx.now,
+        task,
+        resume: None,
+    };
     let image = exec::load(k, &mut inside, program, group).map_err(|stop| named(stop, &name))?;
     work.build.image = Some(image);
     Ok(Did::Done(None))
 }
 
 /// Lets the loaded program run.
-pub(super) fn run(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Result<(), Trouble> {
-    let task = k.containers.get(id).and_then(|c| c.init_task).ok_or(Errno::ESRCH)?;
+pub(super) fn run(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: ContainerId,
+    work: &mut Work,
+) -> Result<(), Trouble> {
+    let task = k
+        .containers
+        .get(id)
+        .and_then(|c| c.init_task)
+        .ok_or(Errno::ESRCH)?;
     let image: Image = work.build.image.take().ok_or(Errno::EINVAL)?;
     spawn::start(k, cx.m, task, image);
     Ok(())
 }
 
-fn find(k: &Kernel, task: TaskId, process: &OciProcess, name: &str) -> Result<(Location, Vec<u8>), Trouble> {
+fn find(
+    k: &Kernel,
+    task: TaskId,
+    process: &OciProcess,
+    name: &str,
+) -> Result<(Location, Vec<u8>), Trouble> {
     let start = crate::task::files::start(k, task)?;
     let cred = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?.cred.clone();
     if name.contains('/') {
@@ -95,12 +143,22 @@ fn find(k: &Kernel, task: TaskId, process: &OciProcess, name: &str) -> Result<(L
             Err(errno) => Err(named(errno.into(), name)),
         };
     }
-    let path = process.env.iter().find_map(|e| e.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+    let path = process
+        .env
+        .iter()
+        .find_map(|e| e.strip_prefix("PATH="))
+        .unwrap_or(DEFAULT_PATH);
     search(k, start, &cred, path, name)
 }
 
 /// Looks in each directory of a PATH. A file that may not be executed is remembered for the error.
-fn search(k: &Kernel, start: Start, cred: &Cred, path: &str, name: &str) -> Result<(Location, Vec<u8>), Trouble> {
+fn search(
+    k: &Kernel,
+    start: Start,
+    cred: &Cred,
+    path: &str,
+    name: &str,
+) -> Result<(Location, Vec<u8>), Trouble> {
     let mut denied = false;
     for dir in path.split(':') {
         let dir = if dir.is_empty() { "." } else { dir };

@@ -30,8 +30,15 @@ pub fn state_bytes(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<Vec<u8>, Tro
         exit: container.exit,
     };
     let mut out = Writer::new().bytes(record.as_bytes());
-    let annotations = container.config.annotations.iter().flat_map(|(key, value)| [key, value]);
-    for text in [&container.config.oci_version, &container.bundle].into_iter().chain(annotations) {
+    let annotations = container
+        .config
+        .annotations
+        .iter()
+        .flat_map(|(key, value)| [key, value]);
+    for text in [&container.config.oci_version, &container.bundle]
+        .into_iter()
+        .chain(annotations)
+    {
         out = out.u32(text.len() as u32).bytes(text.as_bytes());
     }
     Ok(out.done())
@@ -40,14 +47,21 @@ pub fn state_bytes(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<Vec<u8>, Tro
 /// The number of a container's first process in the pid namespace of `task`; 0 when it has ended
 /// or cannot be seen from there.
 pub(super) fn pid_seen_by(k: &Kernel, task: task::TaskId, id: ContainerId) -> u32 {
-    let Some(init) = k.containers.get(id).and_then(|c| c.init) else { return 0 };
+    let Some(init) = k.containers.get(id).and_then(|c| c.init) else {
+        return 0;
+    };
     task::pid::of_process(k, init, task).unwrap_or(0)
 }
 
 /// `container_list`: ids after `after` in their order, each ended by NUL, as many as fit whole.
 pub fn list_bytes(k: &Kernel, after: &str, room: usize) -> Vec<u8> {
-    let mut names: Vec<&str> =
-        k.containers.arena.iter().map(|(_, c)| c.name.as_str()).filter(|name| *name > after).collect();
+    let mut names: Vec<&str> = k
+        .containers
+        .arena
+        .iter()
+        .map(|(_, c)| c.name.as_str())
+        .filter(|name| *name > after)
+        .collect();
     names.sort_unstable();
     let mut out = Vec::new();
     for name in names {

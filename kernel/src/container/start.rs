@@ -17,7 +17,10 @@ pub fn start(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<(), Trouble> {
     life::check(k, id, Verb::Start)?;
     let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
     if container.work.is_some() {
-        return Err(Trouble::refused(Errno::EBUSY, "another operation on the container is in progress"));
+        return Err(Trouble::refused(
+            Errno::EBUSY,
+            "another operation on the container is in progress",
+        ));
     }
     let operation = operation(plan_start(&container.config).map_err(refusal)?)?;
     let (runtime, _) = drive::runtime_of(k, cx.task, None)?;

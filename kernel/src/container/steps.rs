@@ -82,8 +82,13 @@ pub(super) fn perform(
             Stop::Wait(_) | Stop::Gone => Errno::EIO,
         };
         let config = k.containers.get(id).map(|c| &c.config);
-        let what = config.map(|config| format!("{}", step.text(config))).unwrap_or_default();
-        return Outcome::Failed(Problem { errno, text: format!("{what}: {}", errno.text()) });
+        let what = config
+            .map(|config| format!("{}", step.text(config)))
+            .unwrap_or_default();
+        return Outcome::Failed(Problem {
+            errno,
+            text: format!("{what}: {}", errno.text()),
+        });
     }
 }
 
@@ -116,7 +121,10 @@ fn attempt(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work, step: 
             Ok(Did::Done(None))
         }
         // No feature of this kernel leads to the other steps.
-        _ => Err(Trouble::refused(Errno::EOPNOTSUPP, "this kernel cannot do that step")),
+        _ => Err(Trouble::refused(
+            Errno::EOPNOTSUPP,
+            "this kernel cannot do that step",
+        )),
     }
 }
 
@@ -139,7 +147,11 @@ pub(super) fn undo(k: &mut Kernel, m: &mut dyn Machine, undo: Undo, made: &mut V
 
 /// Takes down what create built, the last first.
 fn destroy(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Step1 {
-    let built = k.containers.get_mut(id).map(|c| core::mem::take(&mut c.built)).unwrap_or_default();
+    let built = k
+        .containers
+        .get_mut(id)
+        .map(|c| core::mem::take(&mut c.built))
+        .unwrap_or_default();
     for step in built.into_iter().rev() {
         undo(k, cx.m, step, &mut work.build.made);
     }
@@ -148,11 +160,24 @@ fn destroy(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Ste
 
 /// the root directory; a relative path does not leave the bundle.
 fn resolve_root(k: &mut Kernel, id: ContainerId, work: &mut Work) -> Step1 {
-    let path = k.containers.get(id).ok_or(Errno::ENOENT)?.config.root.path.clone();
+    let path = k
+        .containers
+        .get(id)
+        .ok_or(Errno::ENOENT)?
+        .config
+        .root
+        .path
+        .clone();
     let (root, bundle) = (work.runtime.root.pos(), work.runtime.bundle.pos());
     let (start, flags) = match path.starts_with('/') {
         true => (Start { root, cwd: root }, WalkFlags::DIRECTORY),
-        false => (Start { root: bundle, cwd: bundle }, WalkFlags::DIRECTORY | WalkFlags::IN_ROOT),
+        false => (
+            Start {
+                root: bundle,
+                cwd: bundle,
+            },
+            WalkFlags::DIRECTORY | WalkFlags::IN_ROOT,
+        ),
     };
     let refused = |e: Errno| Trouble::refused(e, format!("root_path={path}: {}", e.text()));
     let found = look(k, start, path.as_bytes(), flags).map_err(refused)?;
@@ -200,7 +225,11 @@ fn namespace(
 
 /// U-1. The namespace is the container's own: the parser wants one for a host name.
 fn hostname(k: &mut Kernel, id: ContainerId, work: &mut Work) -> Step1 {
-    let name = k.containers.get(id).and_then(|c| c.config.hostname.clone()).unwrap_or_default();
+    let name = k
+        .containers
+        .get(id)
+        .and_then(|c| c.config.hostname.clone())
+        .unwrap_or_default();
     let uts = work.build.ns.ok_or(Errno::EINVAL)?.uts;
     let uts = k.ns.uts.get_mut(uts).ok_or(Errno::EINVAL)?;
     uts.hostname = name.into_bytes();
@@ -227,12 +256,23 @@ pub(super) fn group(k: &Kernel, id: ContainerId) -> Result<crate::cgroup::GroupI
 
 /// The kernel as it makes something for the container.
 pub(super) fn actor(k: &Kernel, cx: &Cx, id: ContainerId) -> Result<Actor<'static>, Trouble> {
-    Ok(Actor { access: Access::KERNEL, group: group(k, id)?, now: Time::now(cx.m) })
+    Ok(Actor {
+        access: Access::KERNEL,
+        group: group(k, id)?,
+        now: Time::now(cx.m),
+    })
 }
 
 /// A walk that must find something.
 pub(super) fn look(k: &Kernel, start: Start, path: &[u8], flags: WalkFlags) -> Result<Pos, Errno> {
-    match walk(&k.fs, &crate::views::Source::of(k), &start, &Access::KERNEL, path, flags)? {
+    match walk(
+        &k.fs,
+        &crate::views::Source::of(k),
+        &start,
+        &Access::KERNEL,
+        path,
+        flags,
+    )? {
         Found::Here(location) => Ok(location.pos),
         Found::Missing { .. } => Err(Errno::ENOENT),
     }
@@ -258,7 +298,14 @@ pub(super) fn make_dirs(
         if prefix.iter().all(|b| *b == b'/') {
             continue;
         }
-        let found = walk(&k.fs, &crate::views::Source::of(k), &start, &Access::KERNEL, prefix, flags)?;
+        let found = walk(
+            &k.fs,
+            &crate::views::Source::of(k),
+            &start,
+            &Access::KERNEL,
+            prefix,
+            flags,
+        )?;
         at = match found {
             Found::Here(location) => location.pos,
             Found::Missing { dir, name, .. } => {
@@ -287,18 +334,31 @@ pub(super) fn make(
     };
     let inode = fs::dir::make(&mut Store::of(k), &actor, dir_inode, name, what, mode)?;
     if let Some(held) = k.fs.inodes.hold(dir_inode) {
-        made.push(Made { dir: held, name: name.into(), inode });
+        made.push(Made {
+            dir: held,
+            name: name.into(),
+            inode,
+        });
     }
-    Ok(Pos { mount: dir.mount, node: Node::Inode(inode) })
+    Ok(Pos {
+        mount: dir.mount,
+        node: Node::Inode(inode),
+    })
 }
 
 /// Removes what was made, the last first, but the first `keep`. What has become something else,
 /// is not empty or is in use stays.
 pub(super) fn unmake(k: &mut Kernel, m: &mut dyn Machine, made: &mut Vec<Made>, keep: usize) {
     while made.len() > keep {
-        let Some(Made { dir, name, inode }) = made.pop() else { break };
+        let Some(Made { dir, name, inode }) = made.pop() else {
+            break;
+        };
         let group = k.groups.root();
-        let actor = Actor { access: Access::KERNEL, group, now: Time::now(m) };
+        let actor = Actor {
+            access: Access::KERNEL,
+            group,
+            now: Time::now(m),
+        };
         let mut st = Store::of(k);
         if fs::dir::find(st.fs, dir.key(), &name) == Ok(inode) {
             let is_dir = st.fs.inode(inode).is_ok_and(|i| i.is_dir());

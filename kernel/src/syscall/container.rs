@@ -34,16 +34,22 @@ struct Request {
     error_used: UserOut,
 }
 
-const CREATE: u64 = abi::CREATE_FLAGS;
-
 fn create(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let request = request(k, cx, a, CREATE)?;
+    let request = request(k, cx, a, 0)?;
     let result = match cx.resume {
         Some(resume) => container::create_go_on(k, cx, resume),
         None => {
             let config = config(k, cx, &request.record)?;
             let bundle_fd = request.record.bundle_fd;
-            container::create(k, cx, Create { id: &request.id, bundle_fd, config: &config })
+            container::create(
+                k,
+                cx,
+                Create {
+                    id: &request.id,
+                    bundle_fd,
+                    config: &config,
+                },
+            )
         }
     };
     answer(k, cx, &request, result)
@@ -98,7 +104,12 @@ fn wait(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
         return Err(Errno::ERANGE.into());
     }
     let result = container::wait(k, cx, &request.id, nohang);
-    give(k, cx, &request, result.map(|record| record.as_bytes().to_vec()))
+    give(
+        k,
+        cx,
+        &request,
+        result.map(|record| record.as_bytes().to_vec()),
+    )
 }
 
 fn audit(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
@@ -107,7 +118,7 @@ fn audit(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
         return Err(Errno::ERANGE.into());
     }
     let out = user::prepare(k, cx, request.record.out, size_of::<AuditRecord>() as u64)?;
-    let record = crate::audit::counts(k);
+    let record = crate::audit::count(k, cx.m);
     user::put(k, cx, &out, 0, record.as_bytes());
     Ok(size_of::<AuditRecord>() as u64)
 }
@@ -123,7 +134,8 @@ fn request(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6], flags: u64) -> Result<Requ
     let mut bytes = [0; size_of::<ContainerCall>()];
     user::copy_in(k, cx, a[0], &mut bytes)?;
     let record = ContainerCall::read_from_bytes(&bytes).map_err(|_| Errno::EINVAL)?;
-    if record.flags & !flags != 0 || record.reserved != 0 || record.id_len > abi::ID_MAX as u64 + 1 {
+    if record.flags & !flags != 0 || record.reserved != 0 || record.id_len > abi::ID_MAX as u64 + 1
+    {
         return Err(Errno::EINVAL.into());
     }
     let mut id = alloc::vec![0; record.id_len as usize];
@@ -132,7 +144,12 @@ fn request(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6], flags: u64) -> Result<Requ
     let error = user::prepare(k, cx, record.error, record.error_len.min(4096))?;
     let used_at = a[0].saturating_add(core::mem::offset_of!(ContainerCall, error_used) as u64);
     let error_used = user::prepare(k, cx, used_at, 8)?;
-    Ok(Request { record, id, error, error_used })
+    Ok(Request {
+        record,
+        id,
+        error,
+        error_used,
+    })
 }
 
 /// Reads the configuration text, in passes of 64 KiB.
@@ -141,7 +158,8 @@ fn config(k: &mut Kernel, cx: &mut Cx, record: &ContainerCall) -> Result<Vec<u8>
         return Err(Errno::E2BIG.into());
     }
     let mut text = Vec::new();
-    text.try_reserve_exact(record.config_len as usize).map_err(|_| Errno::ENOMEM)?;
+    text.try_reserve_exact(record.config_len as usize)
+        .map_err(|_| Errno::ENOMEM)?;
     text.resize(record.config_len as usize, 0);
     let mut at = record.config;
     for part in text.chunks_mut(1 << 16) {

@@ -1,5 +1,6 @@
 //! System calls: decode, call one function, encode. One table of numbers.
 
+mod container;
 mod files;
 mod ident;
 mod mounts;
