@@ -41,7 +41,7 @@ pub fn delete(k: &mut Kernel, cx: &mut Cx, id: &str, force: bool) -> Result<Stri
             ..SigInfo::default()
         };
         if let Some(init) = container.init {
-            signal::send_process(k, cx.m, init, info);
+            signal::send_process(k, init, info);
         }
         if k.containers
             .get(id)

@@ -79,7 +79,7 @@ fn finish(k: &mut Kernel, id: ContainerId, mut work: Box<Work>) -> String {
         warnings.push('\n');
     }
     if let Some(image) = work.build.image.take() {
-        crate::mm::exec::discard(k, image);
+        crate::mm::release(k, image.mm);
     }
     release_runtime(k, work.runtime);
     warnings
@@ -87,7 +87,7 @@ fn finish(k: &mut Kernel, id: ContainerId, mut work: Box<Work>) -> String {
 
 /// Carries an operation on whose caller has ended.
 pub fn alone(k: &mut Kernel, m: &mut dyn Machine, id: ContainerId) {
-    let Some(task) = k.tasks.first() else { return };
+    let Some(task) = first_task(k) else { return };
     let now = m.now();
     let mut cx = Cx {
         m,
@@ -101,6 +101,12 @@ pub fn alone(k: &mut Kernel, m: &mut dyn Machine, id: ContainerId) {
             forget(k, id);
         }
     }
+}
+
+/// The first task of the system: its root is the one that every path means.
+fn first_task(k: &Kernel) -> Option<TaskId> {
+    let init = k.ns.pid.get(k.ns.initial_pid()?)?.init?;
+    k.tasks.leader(init)
 }
 
 /// Takes a container out of the tables for good.
@@ -128,7 +134,7 @@ pub(super) fn runtime_of(
 ) -> Result<(Runtime, String), Trouble> {
     let keys = crate::ns::keys_of(k, task)?;
     let cred = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?.cred.clone();
-    let start = crate::task::files::start(k, task)?;
+    let start = super::program::start_of(k, task)?;
     let bundle = match bundle_fd {
         Some(fd) => crate::task::files::directory(k, task, fd)
             .map_err(|e| Trouble::refused(e, "the bundle is not an open directory"))?,
@@ -169,7 +175,7 @@ pub(super) fn runtime_of(
 /// The bundle directory of a container, found again by its path, for the hooks of its delete;
 /// `None` when it is gone.
 pub(super) fn bundle_again(k: &mut Kernel, task: TaskId, id: ContainerId) -> Option<HeldPos> {
-    let start = crate::task::files::start(k, task).ok()?;
+    let start = super::program::start_of(k, task).ok()?;
     let path = k.containers.get(id)?.bundle.clone();
     let flags = fs::walk::WalkFlags::DIRECTORY;
     let pos = super::steps::look(k, start, path.as_bytes(), flags).ok()?;

@@ -3,21 +3,25 @@
 //! A hook is a process of its own with exactly its configured environment and the bundle as its
 //! working directory. Everything it starts carries its job number, and ends with it.
 
-use super::create::{Problem, Work};
-use super::steps::Undo;
-use super::{ContainerId, Trouble};
+use super::create::{Problem, Runtime, Work};
+use super::program::{Place, find_program};
+use super::steps::{Undo, group};
+use super::{ContainerId, Trouble, stdio};
+use crate::arena::Held;
+use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
-use crate::fs::InodeId;
+use crate::fs::walk::Start;
+use crate::fs::{InodeId, Location, Store};
 use crate::machine::Machine;
-use crate::mm::exec::{self, Program};
+use crate::mm::exec::{self, Image, Program};
 use crate::task::spawn::{self, Spawn};
-use crate::task::{Ended, ProcessId};
+use crate::task::{Ended, Process, ProcessId, limits};
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use berth_oci::{HookOutcome, HookStep, Outcome, StateDocument, Timestamp};
+use berth_oci::{HookOutcome, HookStep, OciHook, Outcome, StateDocument, Timestamp};
 
 /// The job number of a hook that runs.
 pub(super) type Token = u64;
@@ -25,11 +29,12 @@ pub(super) type Token = u64;
 /// A hook that runs, or has ended and was not asked about yet.
 pub(super) struct Running {
     job: Token,
+    process: ProcessId,
     step: HookStep,
     /// How it ended.
     outcome: Option<HookOutcome>,
     /// Where its output goes.
-    output: crate::arena::Held<InodeId>,
+    output: Held<InodeId>,
 }
 
 /// The most of a hook's output that an error shows, in bytes.
@@ -49,46 +54,30 @@ pub(super) fn begin(
     let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
     let hook = step.of(&container.config).ok_or(Errno::EINVAL)?.clone();
     let document = document(k, cx, id, step)?;
-    let group = k
-        .containers
-        .get(id)
-        .and_then(|c| c.group.as_ref())
-        .ok_or(Errno::ENOENT)?
-        .key();
-    let program = |file| Program {
-        file,
-        path: hook.path.clone().into_bytes(),
-        args: hook.args.iter().map(|a| a.clone().into_bytes()).collect(),
-        env: hook.env.iter().map(|e| e.clone().into_bytes()).collect(),
+    let group = group(k, id)?;
+    let runtime = &work.runtime;
+    let start = Start {
+        root: runtime.root.pos(),
+        cwd: runtime.bundle.pos(),
     };
-    let start = crate::fs::walk::Start {
-        root: work.runtime.root.pos(),
-        cwd: work.runtime.bundle.pos(),
-    };
-    let found = crate::task::exec::find_program(k, start, &work.runtime.cred, hook.path.as_bytes());
-    let image = found
-        .map_err(Stop::from)
-        .and_then(|file| exec::load(k, cx, program(file), start, group));
-    let image = match image {
-        Ok(image) => image,
-        Err(Stop::Errno(errno)) => return Err(not_started(step, errno)),
-        Err(stop) => return Err(stop.into()),
-    };
-    let spawned = spawn_hook(k, cx, work, image, &document, group);
-    let (process, output) = spawned?;
+    let file = find_program(k, start, &runtime.cred, hook.path.as_bytes())
+        .map_err(|errno| not_started(step, errno))?;
+    let image = exec::load(k, cx, program_of(&hook, file), group).map_err(|stop| match stop {
+        Stop::Errno(errno) => not_started(step, errno),
+        stop => stop.into(),
+    })?;
     let job = k.containers.next_job();
-    if let Some(process) = k.tasks.processes.get_mut(process) {
-        process.hook = Some(job);
-    }
+    let (process, output) = spawn_hook(k, cx, runtime, image, &document, (group, job))?;
     k.containers.hooks.insert(job, id);
     if hook.timeout_secs > 0 {
-        let at = cx
-            .now
-            .saturating_add(u64::from(hook.timeout_secs).saturating_mul(1_000_000_000));
-        k.containers.timers.insert((at, job));
+        let time = u64::from(hook.timeout_secs).saturating_mul(1_000_000_000);
+        k.containers
+            .timers
+            .insert((cx.now.saturating_add(time), job));
     }
     work.hook = Some(Running {
         job,
+        process,
         step,
         outcome: None,
         output,
@@ -96,44 +85,62 @@ pub(super) fn begin(
     Ok(job)
 }
 
+fn program_of(hook: &OciHook, file: Location) -> Program {
+    Program {
+        file,
+        path: hook.path.clone().into_bytes(),
+        args: hook.argv().map(|arg| arg.as_bytes().to_vec()).collect(),
+        env: hook
+            .env
+            .iter()
+            .map(|var| var.clone().into_bytes())
+            .collect(),
+    }
+}
+
 fn spawn_hook(
     k: &mut Kernel,
     cx: &mut Cx,
-    work: &Work,
-    image: exec::Image,
+    runtime: &Runtime,
+    image: Image,
     document: &[u8],
-    group: crate::cgroup::GroupId,
-) -> Result<(ProcessId, crate::arena::Held<InodeId>), Trouble> {
-    let parts = crate::task::files::for_hook(k, cx.m, document, group);
-    let (files, output) = match parts {
-        Ok(parts) => parts,
+    (group, job): (GroupId, Token),
+) -> Result<(ProcessId, Held<InodeId>), Stop> {
+    let root = runtime.root.pos();
+    let place = match Place::hold(k, runtime.ns.keys(), root, runtime.bundle.pos()) {
+        Ok(place) => place,
         Err(stop) => {
-            exec::discard(k, image);
-            return Err(stop.into());
+            crate::mm::release(k, image.mm);
+            return Err(stop);
         }
     };
-    let keys = work.runtime.ns.keys();
-    let spawned = spawn::process(
-        k,
-        cx.m,
-        Spawn {
-            parent: None,
-            ns: crate::ns::hold_set(k, keys)?,
-            root: work.runtime.root.pos(),
-            cwd: work.runtime.bundle.pos(),
-            umask: 0o022,
-            cred: work.runtime.cred.clone(),
-            group,
-            files,
-            image: Some(image),
-            container: None,
-        },
-    );
-    match spawned {
+    let (files, output) = match stdio::of_hook(k, cx.m, root.mount, document, group) {
+        Ok(parts) => parts,
+        Err(stop) => {
+            place.release(k);
+            crate::mm::release(k, image.mm);
+            return Err(stop);
+        }
+    };
+    let spawn = Spawn {
+        parent: None,
+        ns: place.ns,
+        root: place.root,
+        cwd: place.cwd,
+        umask: 0o022,
+        cred: runtime.cred.clone(),
+        group,
+        files,
+        limits: limits::INITIAL,
+        image: Some(image),
+        container: None,
+        hook: Some(job),
+    };
+    match spawn::process(k, cx.m, spawn) {
         Ok(process) => Ok((process, output)),
         Err(stop) => {
-            crate::fs::release_inode(k, output);
-            Err(stop.into())
+            Store::of(k).release_inode(output);
+            Err(stop)
         }
     }
 }
@@ -179,6 +186,7 @@ pub(super) fn outcome(
 ) -> Outcome<Undo, Token, Problem> {
     let ended = work.hook.take_if(|hook| hook.outcome.is_some());
     let Some(Running {
+        job,
         step,
         outcome: Some(ended),
         output,
@@ -187,11 +195,13 @@ pub(super) fn outcome(
     else {
         return Outcome::Ready;
     };
+    // Whatever the hook left running goes with it.
+    kill_members(k, cx.m, job);
     let result = ended.check(step.kind, step.index);
     let shown = result
         .is_err()
-        .then(|| crate::fs::head_of(k, cx.m, output.key(), OUTPUT_SHOWN));
-    crate::fs::release_inode(k, output);
+        .then(|| stdio::head(k, cx.m, output.key(), OUTPUT_SHOWN));
+    Store::of(k).release_inode(output);
     match result {
         Ok(()) => Outcome::Done(None),
         Err(error) => Outcome::Failed(Problem {
@@ -215,9 +225,9 @@ fn with_output(mut text: String, output: Option<Vec<u8>>) -> String {
 /// Kills a hook whose operation was aborted, with everything it started.
 pub(super) fn cancel(k: &mut Kernel, m: &mut dyn Machine, work: &mut Work, token: Token) {
     forget(k, token);
-    crate::task::exit::kill_hook(k, m, token);
+    kill_members(k, m, token);
     if let Some(Running { output, .. }) = work.hook.take_if(|hook| hook.job == token) {
-        crate::fs::release_inode(k, output);
+        Store::of(k).release_inode(output);
     }
 }
 
@@ -226,13 +236,21 @@ fn forget(k: &mut Kernel, job: Token) -> Option<ContainerId> {
     k.containers.hooks.remove(&job)
 }
 
-/// The process of a hook has ended (not those it started).
-pub fn ended(k: &mut Kernel, m: &mut dyn Machine, job: u64, ended: Ended) {
-    let outcome = match ended {
-        Ended::Code(code) => HookOutcome::Exited(code),
-        Ended::Signal(signal) => HookOutcome::Signalled(signal),
-    };
-    over(k, m, job, outcome);
+/// A process that the kernel reaps and that belongs to a hook has ended: the hook itself, or an
+/// orphan of it, which does not count.
+pub fn ended(k: &mut Kernel, job: u64, process: ProcessId, ended: Ended) {
+    let id = k.containers.hooks.get(&job);
+    let work = id
+        .and_then(|id| k.containers.get(*id))
+        .and_then(|c| c.work.as_ref());
+    let hook = work.and_then(|work| work.hook.as_ref());
+    if hook.is_some_and(|hook| hook.process == process) {
+        let outcome = match ended {
+            Ended::Code(code) => HookOutcome::Exited(code),
+            Ended::Signal(signal) => HookOutcome::Signalled(signal),
+        };
+        over(k, job, outcome);
+    }
 }
 
 /// Hooks whose time has run out.
@@ -242,7 +260,8 @@ pub fn expire(k: &mut Kernel, m: &mut dyn Machine, now: u64) {
             break;
         }
         let secs = timeout_of(k, job);
-        over(k, m, job, HookOutcome::TimedOut { secs });
+        over(k, job, HookOutcome::TimedOut { secs });
+        kill_members(k, m, job);
     }
 }
 
@@ -257,10 +276,20 @@ fn timeout_of(k: &Kernel, job: u64) -> u32 {
     hook.map_or(0, |hook| hook.timeout_secs)
 }
 
-fn over(k: &mut Kernel, m: &mut dyn Machine, job: u64, outcome: HookOutcome) {
+/// Ends every process of a hook; setsid and double forks do not escape (H-3).
+fn kill_members(k: &mut Kernel, m: &mut dyn Machine, job: u64) {
+    let of_job = |(id, process): (ProcessId, &Process)| {
+        (process.hook == Some(job) && process.ended.is_none()).then_some(id)
+    };
+    let members: Vec<ProcessId> = k.tasks.processes.iter().filter_map(of_job).collect();
+    for process in members {
+        crate::task::exit::kill_now(k, m, process);
+    }
+}
+
+/// The end of a hook, by itself or by its time: told to its operation, once.
+fn over(k: &mut Kernel, job: u64, outcome: HookOutcome) {
     let Some(id) = forget(k, job) else { return };
-    // Whatever the hook left running goes with it.
-    crate::task::exit::kill_hook(k, m, job);
     let work = k.containers.get_mut(id).and_then(|c| c.work.as_mut());
     let Some(work) = work else { return };
     if let Some(hook) = work.hook.as_mut().filter(|hook| hook.job == job) {

@@ -53,7 +53,7 @@ pub fn init_ended(k: &mut Kernel, id: ContainerId, ended: Ended, times: (u64, u6
     container.exit = ExitRecord {
         kind,
         value,
-        oom_killed: u32::from(oom),
+        oom_killed: 0,
         reserved: 0,
         user_ns: times.0,
         system_ns: times.1,
@@ -69,7 +69,7 @@ pub fn init_ended(k: &mut Kernel, id: ContainerId, ended: Ended, times: (u64, u6
 ///
 /// # Errors
 /// Refused in the wrong state (O-kill-1); EINVAL for a number that is no signal.
-pub fn kill(k: &mut Kernel, cx: &mut Cx, id: &str, number: u64) -> Result<(), Trouble> {
+pub fn kill(k: &mut Kernel, id: &str, number: u64) -> Result<(), Trouble> {
     let id = find(k, id)?;
     check(k, id, Verb::Kill)?;
     let number = u32::try_from(number).ok().filter(|n| *n <= 64);
@@ -84,7 +84,7 @@ pub fn kill(k: &mut Kernel, cx: &mut Cx, id: &str, number: u64) -> Result<(), Tr
             signal: number,
             ..SigInfo::default()
         };
-        signal::send_process(k, cx.m, init, info);
+        signal::send_process(k, init, info);
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ pub fn kill(k: &mut Kernel, cx: &mut Cx, id: &str, number: u64) -> Result<(), Tr
 ///
 /// # Errors
 /// EAGAIN with `nohang` while it is not; refused when there is none of that name.
-pub fn wait(k: &mut Kernel, _cx: &mut Cx, id: &str, nohang: bool) -> Result<ExitRecord, Trouble> {
+pub fn wait(k: &Kernel, id: &str, nohang: bool) -> Result<ExitRecord, Trouble> {
     let key = find(k, id)?;
     let container = k.containers.get(key).ok_or(Errno::ENOENT)?;
     match container.life.state() {

@@ -13,6 +13,7 @@ mod mounts;
 mod program;
 mod record;
 mod start;
+mod stdio;
 mod steps;
 
 pub use create::{Create, FEATURES, caller_ended, create, create_go_on};
@@ -181,4 +182,15 @@ fn find(k: &Kernel, id: &str) -> Result<ContainerId, Trouble> {
         .get(&name)
         .map(Held::key)
         .ok_or_else(missing)
+}
+
+/// Whether a task may make container calls: CAP_SYS_ADMIN in the initial pid and mount namespaces
+/// (there is one user namespace).
+pub fn may_run(k: &Kernel, task: TaskId) -> bool {
+    let Ok(keys) = crate::ns::keys_of(k, task) else {
+        return false;
+    };
+    crate::task::cred::capable(k, task, linux_raw_sys::general::CAP_SYS_ADMIN)
+        && crate::ns::pid::of_task(k, task) == k.ns.initial_pid()
+        && Some(keys.mount) == k.ns.initial_mount()
 }

@@ -38,7 +38,7 @@ pub(super) fn namespace(
     let top = mount::bind(&mut st, &NoViews, &actor, root, false)?;
     let tree = st.fs.new_tree();
     st.fs.set_tree(top.key(), tree);
-    crate::ns::mount::with_root(k, top, group)
+    crate::ns::mount::create(k, top, group)
 }
 
 /// Makes the root directory a mount in the container's tree, on top of its old root.
@@ -141,7 +141,7 @@ fn instance(
     let sb = match step.kind {
         MountKind::Proc => {
             let pid_ns = work.build.ns.ok_or(Errno::EINVAL)?.pid_for_children;
-            superblock::view(&mut Store::of(k), &actor, views::proc_root_of(pid_ns))?
+            superblock::view(&mut Store::of(k), &actor, views::procfs::root_of(pid_ns))?
         }
         MountKind::Tmpfs => {
             let data = data(entry);

@@ -2,13 +2,14 @@
 
 use super::create::Work;
 use super::steps::{Did, Undo, group};
-use super::{ContainerId, Trouble};
+use super::{ContainerId, Trouble, stdio};
 use crate::error::{Errno, Stop};
-use crate::fs::Location;
-use crate::fs::walk::Start;
+use crate::fs::walk::{Found, Start, WalkFlags, walk};
+use crate::fs::{HeldPos, Location, Pos, release_pos};
 use crate::mm::exec::{self, Image, Program};
+use crate::ns::{NsKeys, NsSet};
 use crate::task::spawn::{self, Spawn};
-use crate::task::{Cred, TaskId};
+use crate::task::{Cred, TaskId, limits};
 use crate::{Cx, Kernel};
 use alloc::format;
 use alloc::string::String;
@@ -31,34 +32,103 @@ pub(super) fn create_task(
     let cwd = work.build.cwd.unwrap_or(root);
     let keys = work.build.ns.ok_or(Errno::EINVAL)?;
     let group = group(k, id)?;
-    let files = crate::task::files::standard(k, cx.task, group)?;
-    let spawned = spawn::process(
-        k,
-        cx.m,
-        Spawn {
-            parent: None,
-            ns: keys,
-            root,
-            cwd,
-            umask: 0o022,
-            cred,
-            group,
-            files,
-            image: None,
-            container: Some(id),
-        },
-    );
-    let process = spawned?;
-    let task = k
-        .tasks
-        .processes
-        .get(process)
-        .and_then(|p| p.threads.first().copied());
+    let place = Place::hold(k, keys, root, cwd)?;
+    let files = match stdio::of_caller(k, cx.task, group) {
+        Ok(files) => files,
+        Err(stop) => {
+            place.release(k);
+            return Err(stop.into());
+        }
+    };
+    let spawn = Spawn {
+        parent: None,
+        ns: place.ns,
+        root: place.root,
+        cwd: place.cwd,
+        umask: 0o022,
+        cred,
+        group,
+        files,
+        limits: limits::INITIAL,
+        image: None,
+        container: Some(id),
+        hook: None,
+    };
+    let process = spawn::process(k, cx.m, spawn)?;
+    let task = k.tasks.leader(process);
     if let Some(container) = k.containers.get_mut(id) {
         container.init = Some(process);
         container.init_task = task;
     }
     Ok(Did::Done(Some(Undo::Kill(process))))
+}
+
+/// Namespaces and directories held for a process that is to be made.
+pub(super) struct Place {
+    pub ns: NsSet,
+    pub root: HeldPos,
+    pub cwd: HeldPos,
+}
+
+impl Place {
+    /// Takes a reference to each.
+    ///
+    /// # Errors
+    /// ENOENT when one is gone.
+    pub fn hold(k: &mut Kernel, ns: NsKeys, root: Pos, cwd: Pos) -> Result<Place, Stop> {
+        let root = k.fs.hold_pos(root).ok_or(Errno::ENOENT)?;
+        let Some(cwd) = k.fs.hold_pos(cwd) else {
+            release_pos(k, root);
+            return Err(Errno::ENOENT.into());
+        };
+        match crate::ns::hold_set(k, ns) {
+            Ok(ns) => Ok(Place { ns, root, cwd }),
+            Err(errno) => {
+                release_pos(k, root);
+                release_pos(k, cwd);
+                Err(errno.into())
+            }
+        }
+    }
+
+    /// Gives them back.
+    pub fn release(self, k: &mut Kernel) {
+        release_pos(k, self.root);
+        release_pos(k, self.cwd);
+        crate::ns::release_set(k, self.ns);
+    }
+}
+
+/// Where a task's paths begin.
+///
+/// # Errors
+/// ESRCH when it has ended.
+pub(super) fn start_of(k: &Kernel, task: TaskId) -> Result<Start, Errno> {
+    let context = crate::task::files::context(k, task)?;
+    Ok(Start {
+        root: context.root.pos(),
+        cwd: context.cwd.pos(),
+    })
+}
+
+/// An executable regular file.
+///
+/// # Errors
+/// ENOENT, EACCES, ENOTDIR, ...
+pub(super) fn find_program(
+    k: &Kernel,
+    start: Start,
+    cred: &Cred,
+    path: &[u8],
+) -> Result<Location, Errno> {
+    let access = crate::task::cred::access(cred);
+    let views = crate::views::Source::of(k);
+    let location = match walk(&k.fs, &views, &start, &access, path, WalkFlags::empty())? {
+        Found::Here(location) => location,
+        Found::Missing { .. } => return Err(Errno::ENOENT),
+    };
+    crate::task::exec::may_execute(k, &access, &location)?;
+    Ok(location)
 }
 
 /// P-7, P-9: the configured ids, and no capability in any set as none is configured.
@@ -134,10 +204,10 @@ fn find(
     process: &OciProcess,
     name: &str,
 ) -> Result<(Location, Vec<u8>), Trouble> {
-    let start = crate::task::files::start(k, task)?;
+    let start = start_of(k, task)?;
     let cred = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?.cred.clone();
     if name.contains('/') {
-        let file = crate::task::exec::find_program(k, start, &cred, name.as_bytes());
+        let file = find_program(k, start, &cred, name.as_bytes());
         return match file {
             Ok(file) => Ok((file, name.as_bytes().to_vec())),
             Err(errno) => Err(named(errno.into(), name)),
@@ -163,7 +233,7 @@ fn search(
     for dir in path.split(':') {
         let dir = if dir.is_empty() { "." } else { dir };
         let full = format!("{dir}/{name}").into_bytes();
-        match crate::task::exec::find_program(k, start, cred, &full) {
+        match find_program(k, start, cred, &full) {
             Ok(file) => return Ok((file, full)),
             Err(Errno::EACCES) => denied = true,
             Err(_) => {}

@@ -50,7 +50,7 @@ pub(super) fn pid_seen_by(k: &Kernel, task: task::TaskId, id: ContainerId) -> u3
     let Some(init) = k.containers.get(id).and_then(|c| c.init) else {
         return 0;
     };
-    task::pid::of_process(k, init, task).unwrap_or(0)
+    crate::ns::pid::of_task(k, task).map_or(0, |ns| task::pid::process_number(&k.tasks, init, ns))
 }
 
 /// `container_list`: ids after `after` in their order, each ended by NUL, as many as fit whole.

@@ -4,7 +4,6 @@ use super::Line;
 use crate::container::{self, Create, Trouble};
 use crate::error::{Call, Errno, Stop};
 use crate::mm::user::{self, UserOut};
-use crate::task::cred;
 use crate::{Cx, Kernel};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -69,7 +68,7 @@ fn state(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
 
 fn kill(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let request = request(k, cx, a, 0)?;
-    let result = container::kill(k, cx, &request.id, request.record.arg).map(|()| 0);
+    let result = container::kill(k, &request.id, request.record.arg).map(|()| 0);
     answer(k, cx, &request, result)
 }
 
@@ -103,7 +102,7 @@ fn wait(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     if request.record.out_len < size_of::<ExitRecord>() as u64 {
         return Err(Errno::ERANGE.into());
     }
-    let result = container::wait(k, cx, &request.id, nohang);
+    let result = container::wait(k, &request.id, nohang);
     give(
         k,
         cx,
@@ -125,7 +124,7 @@ fn audit(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
 
 /// Reads the record and the id, and makes the place for the reason ready.
 fn request(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6], flags: u64) -> Result<Request, Stop> {
-    if !cred::may_run_containers(k, cx.task) {
+    if !container::may_run(k, cx.task) {
         return Err(Errno::ENOSYS.into());
     }
     if a[1] != size_of::<ContainerCall>() as u64 {
