@@ -280,13 +280,6 @@ impl Kernel {
         }
     }
 
-    /// When something is due, whatever happens until then.
-    fn next_deadline(&self) -> u64 {
-        self.waits
-            .next_deadline()
-            .min(self.containers.next_deadline())
-    }
-
     /// Brings a task to the edge of user mode; false when it stopped being runnable on the way.
     fn ready(&mut self, cx: &mut Cx) -> bool {
         if let Some(call) = self
@@ -383,10 +376,11 @@ impl Kernel {
         })
     }
 
-    /// When the next call or timer is due.
+    /// When the next call, timer or hook is due.
     fn next_deadline(&self) -> u64 {
         let timers = timer::next_deadline(&self.tasks);
-        self.waits.next_deadline().min(timers)
+        let hooks = self.containers.next_deadline();
+        self.waits.next_deadline().min(timers).min(hooks)
     }
 
     /// Puts a task that was stopped, parked or new on the run queue.

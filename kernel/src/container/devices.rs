@@ -4,20 +4,12 @@ use super::create::Work;
 use super::steps::{Did, Undo, make, make_dirs};
 use super::{ContainerId, Trouble};
 use crate::error::Errno;
-use crate::fs::inode::{Kind, What};
+use crate::fs::inode::{Device, Kind, What};
 use crate::fs::walk::{Found, Start, WalkFlags, walk};
 use crate::fs::{Access, Node, Pos};
 use crate::views::Source;
 use crate::{Cx, Kernel};
 use alloc::format;
-
-/// Links that are made after the mounts (config.md, "Dev symbolic links").
-const LINKS: &[(&str, &str)] = &[
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-];
 
 /// Makes the default device nodes in /dev, with mode 0666. A node that is there already must be
 /// the same device; anything else in its place is an error.
@@ -29,7 +21,12 @@ pub(super) fn defaults(
 ) -> Result<Did, Trouble> {
     let from = work.build.made.len();
     let dev = dev(k, cx, id, work)?;
-    for &(name, device) in crate::dev::default_nodes() {
+    for &(name, number) in crate::dev::default_nodes() {
+        let device = Device {
+            char: true,
+            major: number.major,
+            minor: number.minor,
+        };
         let there = existing(k, dev, name.as_bytes())?;
         let Some(there) = there else {
             make(
@@ -69,7 +66,7 @@ pub(super) fn symlinks(
 ) -> Result<Did, Trouble> {
     let from = work.build.made.len();
     let dev = dev(k, cx, id, work)?;
-    for (name, target) in LINKS.iter().copied().chain([("ptmx", "pts/ptmx")]) {
+    for (name, target) in crate::dev::default_links().iter().copied() {
         if existing(k, dev, name.as_bytes())?.is_none() {
             let what = What::Symlink(target.as_bytes().to_vec());
             make(

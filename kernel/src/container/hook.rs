@@ -89,7 +89,11 @@ fn program_of(hook: &OciHook, file: Location) -> Program {
     Program {
         file,
         path: hook.path.clone().into_bytes(),
-        args: hook.argv().map(|arg| arg.as_bytes().to_vec()).collect(),
+        args: hook
+            .argv()
+            .iter()
+            .map(|arg| arg.clone().into_bytes())
+            .collect(),
         env: hook
             .env
             .iter()

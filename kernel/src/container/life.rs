@@ -42,7 +42,16 @@ pub(super) fn apply(k: &mut Kernel, id: ContainerId, verb: Verb) -> Result<(), T
 }
 
 /// A container's first process has ended, and everything in its pid namespace with it.
-pub fn init_ended(k: &mut Kernel, id: ContainerId, ended: Ended, times: (u64, u64), oom: bool) {
+pub fn init_ended(k: &mut Kernel, id: ContainerId, ended: Ended) {
+    let init = k.containers.get(id).and_then(|c| c.init);
+    let process = init.and_then(|init| k.tasks.processes.get(init));
+    let times = process.map_or((0, 0), |p| {
+        let (own, children) = (p.times, p.child_times);
+        (
+            own.0.saturating_add(children.0),
+            own.1.saturating_add(children.1),
+        )
+    });
     let Some(container) = k.containers.get_mut(id) else {
         return;
     };

@@ -38,7 +38,7 @@ pub(super) fn namespace(
     let top = mount::bind(&mut st, &NoViews, &actor, root, false)?;
     let tree = st.fs.new_tree();
     st.fs.set_tree(top.key(), tree);
-    crate::ns::mount::create(k, top, group)
+    crate::ns::mount::with_root(k, top, group)
 }
 
 /// Makes the root directory a mount in the container's tree, on top of its old root.
