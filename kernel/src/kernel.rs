@@ -22,15 +22,6 @@ use alloc::collections::BTreeSet;
 /// take. What is sized by input comes on top, by `try_reserve`.
 const HEAP_RESERVE: usize = 1 << 20;
 
-/// Why the machine could not be brought up.
-#[derive(Debug)]
-pub enum BootError {
-    /// No memory for the first objects.
-    NoMemory,
-    /// The initial archive is damaged, or lacks /init; what and where.
-    Archive(&'static str),
-}
-
 /// Every object of the system. Functions take it by `&mut`: the borrow checker is the lock.
 pub struct Kernel {
     /// Physical memory.
@@ -235,7 +226,7 @@ impl Kernel {
 
     /// Gives the heap frames until it holds its reserve, so that the small allocations of a trap
     /// cannot fail.
-    fn top_up_heap(&mut self, m: &mut dyn Machine) {
+    pub(crate) fn top_up_heap(&mut self, m: &mut dyn Machine) {
         let root = self.groups.root();
         while m.heap_free() < HEAP_RESERVE {
             let Ok(frame) = self.frames.alloc(&mut self.groups, root, Origin::Heap) else {

@@ -14,6 +14,7 @@ extern crate std;
 
 pub mod arena;
 pub mod audit;
+mod boot;
 pub mod cgroup;
 pub mod container;
 pub mod dev;
@@ -33,7 +34,8 @@ pub mod wait;
 pub mod wire;
 pub mod work;
 
-pub use kernel::{BootError, Kernel};
+pub use boot::BootError;
+pub use kernel::Kernel;
 
 /// What a call handler knows besides the kernel: the machine, the time of this trap, who calls.
 pub struct Cx<'a> {

@@ -79,7 +79,7 @@ fn finish(k: &mut Kernel, id: ContainerId, mut work: Box<Work>) -> String {
         warnings.push('\n');
     }
     if let Some(image) = work.build.image.take() {
-        crate::mm::release(k, image.mm);
+        crate::mm::exec::discard(k, image);
     }
     release_runtime(k, work.runtime);
     warnings
@@ -134,10 +134,9 @@ pub(super) fn runtime_of(
 ) -> Result<(Runtime, String), Trouble> {
     let keys = crate::ns::keys_of(k, task)?;
     let cred = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?.cred.clone();
-    let start = super::program::start_of(k, task)?;
+    let start = crate::task::exec::start(k, task)?;
     let bundle = match bundle_fd {
-        Some(fd) => crate::task::files::directory(k, task, fd)
-            .map_err(|e| Trouble::refused(e, "the bundle is not an open directory"))?,
+        Some(fd) => directory(k, task, fd)?,
         None => Location {
             pos: start.root,
             name: None,
@@ -172,10 +171,26 @@ pub(super) fn runtime_of(
     }
 }
 
+/// The place of a descriptor that is a directory.
+fn directory(k: &Kernel, task: TaskId, fd: i32) -> Result<Location, Trouble> {
+    let file = crate::task::files::any_file(k, task, fd as u64)?;
+    let location = k.fs.file(file)?.location();
+    match k
+        .fs
+        .is_dir(&crate::views::Source::of(k), location.pos.node)?
+    {
+        true => Ok(location),
+        false => Err(Trouble::refused(
+            Errno::ENOTDIR,
+            "the bundle is not a directory",
+        )),
+    }
+}
+
 /// The bundle directory of a container, found again by its path, for the hooks of its delete;
 /// `None` when it is gone.
 pub(super) fn bundle_again(k: &mut Kernel, task: TaskId, id: ContainerId) -> Option<HeldPos> {
-    let start = super::program::start_of(k, task).ok()?;
+    let start = crate::task::exec::start(k, task).ok()?;
     let path = k.containers.get(id)?.bundle.clone();
     let flags = fs::walk::WalkFlags::DIRECTORY;
     let pos = super::steps::look(k, start, path.as_bytes(), flags).ok()?;

@@ -4,7 +4,7 @@
 //! working directory. Everything it starts carries its job number, and ends with it.
 
 use super::create::{Problem, Runtime, Work};
-use super::program::{Place, find_program};
+use super::program::Place;
 use super::steps::{Undo, group};
 use super::{ContainerId, Trouble, stdio};
 use crate::arena::Held;
@@ -13,7 +13,8 @@ use crate::error::{Errno, Stop};
 use crate::fs::walk::Start;
 use crate::fs::{InodeId, Location, Store};
 use crate::machine::Machine;
-use crate::mm::exec::{self, Image, Program};
+use crate::mm::exec::{self, Caller, Image, Program};
+use crate::task::exec::find_program;
 use crate::task::spawn::{self, Spawn};
 use crate::task::{Ended, Process, ProcessId, limits};
 use crate::wait::WaitKey;
@@ -62,10 +63,16 @@ pub(super) fn begin(
     };
     let file = find_program(k, start, &runtime.cred, hook.path.as_bytes())
         .map_err(|errno| not_started(step, errno))?;
-    let image = exec::load(k, cx, program_of(&hook, file), group).map_err(|stop| match stop {
-        Stop::Errno(errno) => not_started(step, errno),
-        stop => stop.into(),
-    })?;
+    let caller = Caller {
+        start,
+        cred: runtime.cred.clone(),
+        stack_max: limits::INITIAL[linux_raw_sys::general::RLIMIT_STACK as usize].0,
+    };
+    let image =
+        exec::load(k, cx, program_of(&hook, file, caller), group).map_err(|stop| match stop {
+            Stop::Errno(errno) => not_started(step, errno),
+            stop => stop.into(),
+        })?;
     let job = k.containers.next_job();
     let (process, output) = spawn_hook(k, cx, runtime, image, &document, (group, job))?;
     k.containers.hooks.insert(job, id);
@@ -85,7 +92,7 @@ pub(super) fn begin(
     Ok(job)
 }
 
-fn program_of(hook: &OciHook, file: Location) -> Program {
+fn program_of(hook: &OciHook, file: Location, caller: Caller) -> Program {
     Program {
         file,
         path: hook.path.clone().into_bytes(),
@@ -99,6 +106,7 @@ fn program_of(hook: &OciHook, file: Location) -> Program {
             .iter()
             .map(|var| var.clone().into_bytes())
             .collect(),
+        caller,
     }
 }
 

@@ -4,10 +4,11 @@ use super::create::Work;
 use super::steps::{Did, Undo, group};
 use super::{ContainerId, Trouble, stdio};
 use crate::error::{Errno, Stop};
-use crate::fs::walk::{Found, Start, WalkFlags, walk};
+use crate::fs::walk::Start;
 use crate::fs::{HeldPos, Location, Pos, release_pos};
-use crate::mm::exec::{self, Image, Program};
+use crate::mm::exec::{self, Caller, Image, Program};
 use crate::ns::{NsKeys, NsSet};
+use crate::task::exec::{self as task_exec, find_program};
 use crate::task::spawn::{self, Spawn};
 use crate::task::{Cred, TaskId, limits};
 use crate::{Cx, Kernel};
@@ -99,38 +100,6 @@ impl Place {
     }
 }
 
-/// Where a task's paths begin.
-///
-/// # Errors
-/// ESRCH when it has ended.
-pub(super) fn start_of(k: &Kernel, task: TaskId) -> Result<Start, Errno> {
-    let context = crate::task::files::context(k, task)?;
-    Ok(Start {
-        root: context.root.pos(),
-        cwd: context.cwd.pos(),
-    })
-}
-
-/// An executable regular file.
-///
-/// # Errors
-/// ENOENT, EACCES, ENOTDIR, ...
-pub(super) fn find_program(
-    k: &Kernel,
-    start: Start,
-    cred: &Cred,
-    path: &[u8],
-) -> Result<Location, Errno> {
-    let access = crate::task::cred::access(cred);
-    let views = crate::views::Source::of(k);
-    let location = match walk(&k.fs, &views, &start, &access, path, WalkFlags::empty())? {
-        Found::Here(location) => location,
-        Found::Missing { .. } => return Err(Errno::ENOENT),
-    };
-    crate::task::exec::may_execute(k, &access, &location)?;
-    Ok(location)
-}
-
 /// P-7, P-9: the configured ids, and no capability in any set as none is configured.
 fn cred(process: Option<&OciProcess>) -> Cred {
     let (uid, gid) = process.map_or((0, 0), |p| (p.uid, p.gid));
@@ -169,14 +138,9 @@ pub(super) fn load(
             .map(|a| a.clone().into_bytes())
             .collect(),
         env: process.env.iter().map(|e| e.clone().into_bytes()).collect(),
+        caller: Caller::of(k, task)?,
     };
-    let mut inside = Cx {
-        m: &mut *cx.m,
-        now: cx.now,
-        task,
-        resume: None,
-    };
-    let image = exec::load(k, &mut inside, program, group).map_err(|stop| named(stop, &name))?;
+    let image = exec::load(k, cx, program, group).map_err(|stop| named(stop, &name))?;
     work.build.image = Some(image);
     Ok(Did::Done(None))
 }
@@ -204,7 +168,7 @@ fn find(
     process: &OciProcess,
     name: &str,
 ) -> Result<(Location, Vec<u8>), Trouble> {
-    let start = start_of(k, task)?;
+    let start = task_exec::start(k, task)?;
     let cred = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?.cred.clone();
     if name.contains('/') {
         let file = find_program(k, start, &cred, name.as_bytes());

@@ -1,5 +1,6 @@
 //! Descriptors 0, 1 and 2 of the processes that the kernel starts for containers.
 
+use crate::Kernel;
 use crate::arena::Held;
 use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
@@ -8,8 +9,7 @@ use crate::fs::{
     self, Access, Actor, FileId, InodeId, Location, MountId, Node, Pos, Store, Time, open,
 };
 use crate::machine::{Machine, PAGE};
-use crate::task::{Descriptor, FilesId, TaskId, files};
-use crate::{Kernel, io};
+use crate::task::{FilesId, TaskId, files};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
@@ -29,7 +29,7 @@ pub(super) fn of_caller(
             continue;
         };
         if let Some(held) = k.fs.files.hold(file) {
-            set(k, &table, fd, held);
+            files::set(k, &table, fd as usize, held);
         }
     }
     Ok(table)
@@ -69,7 +69,7 @@ fn fill(
     let written = write(k, m, text.key(), input, group);
     let opened = written.and_then(|()| open_nameless(k, mount, text.key(), group, linux::O_RDONLY));
     Store::of(k).release_inode(text);
-    set(k, table, 0, opened?);
+    files::set(k, table, 0, opened?);
     let output = nameless(k, m, mount, group)?;
     match open_nameless(
         k,
@@ -80,33 +80,14 @@ fn fill(
     ) {
         Ok(file) => {
             let second = k.fs.files.share(&file);
-            set(k, table, 1, file);
-            set(k, table, 2, second);
+            files::set(k, table, 1, file);
+            files::set(k, table, 2, second);
             Ok(output)
         }
         Err(stop) => {
             Store::of(k).release_inode(output);
             Err(stop)
         }
-    }
-}
-
-fn set(k: &mut Kernel, table: &Held<FilesId>, fd: usize, file: Held<FileId>) {
-    let Some(files) = k.tasks.files.get_mut(table.key()) else {
-        return;
-    };
-    while files.table.len() <= fd {
-        files.table.push(None);
-    }
-    let old = files.table.get_mut(fd).and_then(|slot| {
-        slot.replace(Descriptor {
-            file,
-            cloexec: false,
-        })
-    });
-    files.lowest = files.lowest.max(fd + 1);
-    if let Some(old) = old {
-        io::release(k, old.file);
     }
 }
 
