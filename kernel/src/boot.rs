@@ -151,19 +151,19 @@ fn first_image(k: &mut Kernel, m: &mut dyn Machine, start: Start) -> Result<Imag
 /// The console as descriptors 0, 1 and 2; an archive without one gives none.
 fn console(k: &mut Kernel, start: Start) -> Result<Held<FilesId>, Stop> {
     let group = k.groups.root();
-    let table = files::new(k, group)?;
     let access = Access::KERNEL;
     let found = {
         let views = crate::views::Source::of(k);
         crate::fs::walk::walk(&k.fs, &views, &start, &access, CONSOLE, Default::default())
     };
     let Ok(crate::fs::walk::Found::Here(location)) = found else {
-        return Ok(table);
+        return Ok(files::of_files(k, group, Vec::new())?);
     };
     let file = open::open(&mut Store::of(k), group, location, linux::O_RDWR)?;
-    let copies: Vec<_> = (0..2).map(|_| k.fs.files.share(&file)).collect();
-    for (fd, file) in copies.into_iter().chain([file]).enumerate() {
-        files::set(k, &table, fd, file);
-    }
-    Ok(table)
+    let (second, third) = (k.fs.files.share(&file), k.fs.files.share(&file));
+    Ok(files::of_files(
+        k,
+        group,
+        vec![Some(file), Some(second), Some(third)],
+    )?)
 }

@@ -266,6 +266,8 @@ pub(super) fn pivot(k: &mut Kernel, work: &mut Work) -> Result<Did, Trouble> {
     let id = work.build.ns.ok_or(Errno::EINVAL)?.mount;
     let old =
         k.fs.root_of(k.ns.mount.get(id).ok_or(Errno::EINVAL)?.root.key())?;
+    // The old root ends up on top of the new one, as with pivot_root(".", "."), and is detached.
+    let change = pivot::plan(&k.fs, &Source::of(k), old.mount, old, new, new)?;
     let Kernel {
         fs,
         frames,
@@ -282,9 +284,8 @@ pub(super) fn pivot(k: &mut Kernel, work: &mut Work) -> Result<Did, Trouble> {
         work: jobs,
         waits,
     };
-    let ns_root = &mut ns.mount.get_mut(id).ok_or(Errno::EINVAL)?.root;
-    // The old root ends up on top of the new one, as with pivot_root(".", "."), and is detached.
-    pivot::pivot_root(&mut st, &NoViews, ns_root, old, new, new)?;
+    let namespace = ns.mount.get_mut(id).ok_or(Errno::EINVAL)?;
+    pivot::commit(&mut st, &mut namespace.root, change);
     mount::detach(&mut st, old.mount);
     Ok(Did::Done(None))
 }

@@ -1,6 +1,5 @@
 //! Descriptors 0, 1 and 2 of the processes that the kernel starts for containers.
 
-use crate::Kernel;
 use crate::arena::Held;
 use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
@@ -10,6 +9,7 @@ use crate::fs::{
 };
 use crate::machine::{Machine, PAGE};
 use crate::task::{FilesId, TaskId, files};
+use crate::{Kernel, io};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
@@ -23,16 +23,12 @@ pub(super) fn of_caller(
     caller: TaskId,
     group: GroupId,
 ) -> Result<Held<FilesId>, Stop> {
-    let table = files::new(k, group)?;
-    for fd in 0..3 {
-        let Ok(file) = files::any_file(k, caller, fd) else {
-            continue;
-        };
-        if let Some(held) = k.fs.files.hold(file) {
-            files::set(k, &table, fd as usize, held);
-        }
-    }
-    Ok(table)
+    let held = |fd| {
+        let file = files::any_file(k, caller, fd).ok()?;
+        k.fs.files.hold(file)
+    };
+    let files = (0..3).map(held).collect();
+    Ok(files::of_files(k, group, files)?)
 }
 
 /// A table for a hook: `input` is on its standard input; its output goes to a file without a
@@ -47,45 +43,53 @@ pub(super) fn of_hook(
     input: &[u8],
     group: GroupId,
 ) -> Result<(Held<FilesId>, Held<InodeId>), Stop> {
-    let table = files::new(k, group)?;
-    match fill(k, m, mount, input, group, &table) {
-        Ok(output) => Ok((table, output)),
+    let stdin = text(k, m, mount, input, group)?;
+    let (output, stdout) = match sink(k, m, mount, group) {
+        Ok(parts) => parts,
         Err(stop) => {
-            files::release(k, table);
-            Err(stop)
+            io::release(k, stdin);
+            return Err(stop);
+        }
+    };
+    let stderr = k.fs.files.share(&stdout);
+    let files = alloc::vec![Some(stdin), Some(stdout), Some(stderr)];
+    match files::of_files(k, group, files) {
+        Ok(table) => Ok((table, output)),
+        Err(no_mem) => {
+            Store::of(k).release_inode(output);
+            Err(no_mem.into())
         }
     }
 }
 
-fn fill(
+/// An open file with this content.
+fn text(
     k: &mut Kernel,
     m: &mut dyn Machine,
     mount: MountId,
-    input: &[u8],
+    content: &[u8],
     group: GroupId,
-    table: &Held<FilesId>,
-) -> Result<Held<InodeId>, Stop> {
-    let text = nameless(k, m, mount, group)?;
-    let written = write(k, m, text.key(), input, group);
-    let opened = written.and_then(|()| open_nameless(k, mount, text.key(), group, linux::O_RDONLY));
-    Store::of(k).release_inode(text);
-    files::set(k, table, 0, opened?);
-    let output = nameless(k, m, mount, group)?;
-    match open_nameless(
-        k,
-        mount,
-        output.key(),
-        group,
-        linux::O_WRONLY | linux::O_APPEND,
-    ) {
-        Ok(file) => {
-            let second = k.fs.files.share(&file);
-            files::set(k, table, 1, file);
-            files::set(k, table, 2, second);
-            Ok(output)
-        }
+) -> Result<Held<FileId>, Stop> {
+    let inode = nameless(k, m, mount, group)?;
+    let file = write(k, m, inode.key(), content, group)
+        .and_then(|()| open_nameless(k, mount, inode.key(), group, linux::O_RDONLY));
+    Store::of(k).release_inode(inode);
+    file
+}
+
+/// An empty file, and it opened to append to.
+fn sink(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    mount: MountId,
+    group: GroupId,
+) -> Result<(Held<InodeId>, Held<FileId>), Stop> {
+    let inode = nameless(k, m, mount, group)?;
+    let flags = linux::O_WRONLY | linux::O_APPEND;
+    match open_nameless(k, mount, inode.key(), group, flags) {
+        Ok(file) => Ok((inode, file)),
         Err(stop) => {
-            Store::of(k).release_inode(output);
+            Store::of(k).release_inode(inode);
             Err(stop)
         }
     }

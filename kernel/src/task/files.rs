@@ -226,6 +226,40 @@ pub fn new(k: &mut Kernel, group: GroupId) -> Result<Held<FilesId>, NoMem> {
     Ok(k.tasks.files.insert(Files::default(), charge))
 }
 
+/// A table of these files, by number. They are given back when there is no memory.
+///
+/// # Errors
+/// No memory.
+pub fn of_files(
+    k: &mut Kernel,
+    group: GroupId,
+    files: Vec<Option<Held<FileId>>>,
+) -> Result<Held<FilesId>, NoMem> {
+    let charge = match k.groups.charge(group, Arena::<FilesId, Files>::COST) {
+        Ok(charge) => charge,
+        Err(no_mem) => {
+            for file in files.into_iter().flatten() {
+                io::release(k, file);
+            }
+            return Err(no_mem);
+        }
+    };
+    let lowest = files
+        .iter()
+        .position(Option::is_none)
+        .unwrap_or(files.len());
+    let descriptor = |file| Descriptor {
+        file,
+        cloexec: false,
+    };
+    let files = Files {
+        table: files.into_iter().map(|f| f.map(descriptor)).collect(),
+        lowest,
+        charges: Vec::new(),
+    };
+    Ok(k.tasks.files.insert(files, charge))
+}
+
 /// A copy of a table, for fork.
 ///
 /// # Errors
