@@ -4,7 +4,7 @@ use super::{ContainerId, Trouble, find};
 use crate::error::{Errno, Stop};
 use crate::task::{Ended, SigInfo, signal};
 use crate::wait::{Pending, Restart, WaitKey};
-use crate::{Cx, Kernel};
+use crate::Kernel;
 use alloc::format;
 use berth_abi::{ExitRecord, exit};
 use berth_oci::{OciLifecycleState as State, Transition, Verb, transition};
