@@ -54,6 +54,8 @@ fn values_that_structure_refuses() {
         "uid_mapping=0:1000",
         "uid_mapping=0:1000:0",
         "uid_mapping=0:4294967294:2",
+        "uid_mapping=4294967294:0:2",
+        "gid_mapping=0:1:4294967295",
         "time_offset=realtime:0:0",
         "time_offset=monotonic:0:1000000000",
         "device=c:/dev/x",

@@ -98,7 +98,7 @@ fn good_line() -> impl Strategy<Value = String> {
         text.prop_map(|t| format!("process_arg=x\nprocess_arg_line={t}\n")),
         text.prop_map(|t| format!("process_env=A={t}\n")),
         "[a-z]{1,8}".prop_map(|t| format!("masked_path=/{t}\n")),
-        "[a-z]{1,8}".prop_map(|t| format!("mount=/{t}:tmpfs:tmpfs:ro,size=1\n")),
+        "[a-z]{1,8}".prop_map(|t| format!("mount=/{t}:tmpfs:tmpfs:ro,x={t}\\,2\n")),
         "[a-z]{1,8}".prop_map(|t| format!("mount=/x\\:{t}:bind:/a\\,\\\\\\n:rbind\n")),
         "[a-z]{1,8}".prop_map(|t| format!("hook_poststop=/{t}:9\nhook_arg={t}\nhook_env={t}=\n")),
         (number.clone(), number.clone()).prop_map(|(a, b)| format!("device=c:/d{a}:{a}:{b}\n")),
