@@ -37,11 +37,26 @@ const KERNEL_LAYERS: [&[&str]; 7] = [
 ];
 
 /// Uses against the order of the rows, each with its reason. One that no file needs any more is a finding too.
-const EXCEPTIONS: [(&str, &str, &str); 5] = [
+const EXCEPTIONS: [(&str, &str, &str); 8] = [
     (
         "wait",
         "fs",
         "who waits for a lock names the file by its node",
+    ),
+    (
+        "fs",
+        "views",
+        "an open file of a view keeps alive what it shows",
+    ),
+    (
+        "task",
+        "io",
+        "the last descriptor of a file closes it, whatever it is",
+    ),
+    (
+        "task",
+        "views",
+        "execve follows a path, and paths lead through views",
     ),
     (
         "mm",
