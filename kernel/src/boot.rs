@@ -32,6 +32,22 @@ pub enum BootError {
     Init(Errno),
 }
 
+impl core::fmt::Display for BootError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            BootError::NoMemory => f.write_str("there is not enough memory"),
+            BootError::Archive(damaged) => {
+                let (reason, offset) = (damaged.reason, damaged.offset);
+                write!(
+                    f,
+                    "the initial archive is damaged at byte {offset}: {reason}"
+                )
+            }
+            BootError::Init(errno) => write!(f, "/init cannot run: {}", errno.text()),
+        }
+    }
+}
+
 impl From<Stop> for BootError {
     fn from(stop: Stop) -> BootError {
         match stop {

@@ -1,10 +1,10 @@
 //! A container's state, and the only function that changes it.
 
 use super::{ContainerId, Trouble, find};
+use crate::Kernel;
 use crate::error::{Errno, Stop};
 use crate::task::{Ended, SigInfo, signal};
 use crate::wait::{Pending, Restart, WaitKey};
-use crate::Kernel;
 use alloc::format;
 use berth_abi::{ExitRecord, exit};
 use berth_oci::{OciLifecycleState as State, Transition, Verb, transition};

@@ -46,7 +46,10 @@ extern "C" fn boot_main(info: u32) -> ! {
 }
 
 fn run_kernel(machine: &mut X86, user: &mut User) -> PowerOff {
-    let mut kernel = Kernel::new(machine);
+    let mut kernel = match Kernel::boot(machine) {
+        Ok(kernel) => kernel,
+        Err(error) => panic!("the system does not come up: {error}"),
+    };
     run::serve(user, machine, |machine, regs, trap| {
         kernel.on_trap(machine, regs, trap)
     })
