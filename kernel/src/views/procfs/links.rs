@@ -1,7 +1,8 @@
 //! The links of procfs: plain ones (self), and magic ones that lead to the very object.
 
 use super::subject::{self, Subject};
-use super::{Found, Line, found, instance, link};
+use super::table::{Line, link};
+use super::{Found, found, instance, number_of};
 use crate::error::Errno;
 use crate::fs::walk::Link;
 use crate::fs::{FileId, Location, Node, Pos, View, ViewNode, path_of};
@@ -103,7 +104,7 @@ fn magic(s: &Source, node: ViewNode) -> Result<Place, Errno> {
     subject.check_access(s)?;
     let plain = |pos| Place::At(Location { pos, name: None });
     match way(node)? {
-        Way::Descriptor => open_file(s, descriptor(s, node, node.part)?.file.key()),
+        Way::Descriptor => open_file(s, descriptor(s, node, number_of(node))?.file.key()),
         Way::Target(Target::Exe) => {
             let exe = subject.process(s)?.exe.as_ref();
             Ok(plain(exe.ok_or(Errno::ENOENT)?.pos()))
@@ -212,7 +213,7 @@ pub(super) fn descriptors(s: &Source, node: ViewNode) -> Result<Vec<u32>, Errno>
 /// Permissions of the link of a descriptor: how it was opened.
 pub(super) fn descriptor_mode(s: &Source, node: ViewNode) -> Result<u32, Errno> {
     use linux_raw_sys::general::{O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY};
-    let file = descriptor(s, node, node.part)?.file.key();
+    let file = descriptor(s, node, number_of(node))?.file.key();
     let flags =
         s.fs.and_then(|fs| fs.files.get(file))
             .ok_or(Errno::ENOENT)?
@@ -232,7 +233,7 @@ pub(super) fn descriptor_mode(s: &Source, node: ViewNode) -> Result<u32, Errno> 
 /// /proc/PID/fdinfo/N: position, flags and mount of a descriptor.
 pub(super) fn descriptor_info(s: &Source, node: ViewNode) -> Result<Vec<u8>, Errno> {
     Subject::of(s, node)?.check_access(s)?;
-    let descriptor = descriptor(s, node, node.part)?;
+    let descriptor = descriptor(s, node, number_of(node))?;
     let fs = s.fs.ok_or(Errno::ENOENT)?;
     let file = fs.files.get(descriptor.file.key()).ok_or(Errno::ENOENT)?;
     let mut flags = file.flags;

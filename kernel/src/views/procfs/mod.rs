@@ -12,6 +12,7 @@ mod stat;
 mod subject;
 mod sys;
 pub mod system;
+mod table;
 
 use super::nsfs::{pack, unpack};
 use super::{Entry, Source};
@@ -24,156 +25,19 @@ use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 use subject::Subject;
-
-/// The directories; the value is the upper half of a node's `kind`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-enum Dir {
-    Root,
-    Process,
-    Tasks,
-    Thread,
-    Fds,
-    FdInfo,
-    Ns,
-    Sys,
-    SysFs,
-    SysKernel,
-    SysRandom,
-    SysVm,
-}
-
-impl Dir {
-    const ALL: [Dir; 12] = [
-        Dir::Root,
-        Dir::Process,
-        Dir::Tasks,
-        Dir::Thread,
-        Dir::Fds,
-        Dir::FdInfo,
-        Dir::Ns,
-        Dir::Sys,
-        Dir::SysFs,
-        Dir::SysKernel,
-        Dir::SysRandom,
-        Dir::SysVm,
-    ];
-
-    fn lines(self) -> &'static [Line] {
-        match self {
-            Dir::Root => system::LINES,
-            Dir::Process => process::LINES,
-            Dir::Thread => process::THREAD_LINES,
-            Dir::Ns => links::NS_LINES,
-            Dir::Sys => sys::LINES,
-            Dir::SysFs => sys::FS_LINES,
-            Dir::SysKernel => sys::KERNEL_LINES,
-            Dir::SysRandom => sys::RANDOM_LINES,
-            Dir::SysVm => sys::VM_LINES,
-            Dir::Tasks | Dir::Fds | Dir::FdInfo => &[],
-        }
-    }
-
-    /// Permissions of the directory itself.
-    fn mode(self) -> u32 {
-        match self {
-            Dir::Fds | Dir::FdInfo => 0o500,
-            Dir::Ns => 0o511,
-            _ => 0o555,
-        }
-    }
-
-    /// Its name, where it has the same everywhere.
-    fn name(self) -> Option<&'static str> {
-        let lines = Dir::ALL.iter().flat_map(|above| above.lines());
-        lines
-            .filter(|line| matches!(line.what, What::Dir(dir) if dir == self))
-            .map(|line| line.name)
-            .next()
-    }
-
-    /// Whether the node is about a process.
-    fn of_process(self) -> bool {
-        matches!(
-            self,
-            Dir::Process | Dir::Tasks | Dir::Thread | Dir::Fds | Dir::FdInfo | Dir::Ns
-        )
-    }
-}
-
-/// Makes the content of a file.
-type Show = fn(&mut Kernel, &mut dyn Machine, ViewNode) -> Result<Vec<u8>, Stop>;
-/// Takes what is written to a file.
-type Store = fn(&mut Kernel, &mut Cx, ViewNode, &[u8]) -> Result<usize, Stop>;
-
-/// What a name stands for.
-#[derive(Clone, Copy)]
-enum What {
-    Dir(Dir),
-    File(Show),
-    Writable(Show, Store),
-    Link(links::Target),
-}
-
-/// A name in a directory.
-struct Line {
-    name: &'static str,
-    mode: u32,
-    what: What,
-    /// Only for who may look into the process (ptrace(2), access mode checking).
-    private: bool,
-}
-
-/// A file that everybody may read.
-const fn file(name: &'static str, show: Show) -> Line {
-    Line {
-        name,
-        mode: 0o444,
-        what: What::File(show),
-        private: false,
-    }
-}
-
-/// A file for those who may look into the process.
-const fn private(name: &'static str, mode: u32, show: Show) -> Line {
-    Line {
-        name,
-        mode,
-        what: What::File(show),
-        private: true,
-    }
-}
-
-/// A file whose owner may write.
-const fn writable(name: &'static str, show: Show, store: Store) -> Line {
-    Line {
-        name,
-        mode: 0o644,
-        what: What::Writable(show, store),
-        private: false,
-    }
-}
-
-const fn dir(name: &'static str, dir: Dir) -> Line {
-    Line {
-        name,
-        mode: 0,
-        what: What::Dir(dir),
-        private: false,
-    }
-}
-
-const fn link(name: &'static str, target: links::Target) -> Line {
-    Line {
-        name,
-        mode: 0o777,
-        what: What::Link(target),
-        private: false,
-    }
-}
+use table::{Dir, Line, What};
 
 /// Numbered children have this in the lower half of their kind.
 const NUMBERED: u8 = 0xff;
+
+/// Set in the `part` of what is below task/TID, which has the same directories as /proc/PID; the
+/// rest of it is a descriptor's number.
+const OF_THREAD: u32 = 1 << 31;
+
+/// The descriptor that a node is about.
+fn number_of(node: ViewNode) -> u32 {
+    node.part & !OF_THREAD
+}
 
 /// What a node is.
 enum Found {
@@ -235,7 +99,21 @@ fn child(dir_node: ViewNode, dir: Dir, index: usize, line: &Line) -> ViewNode {
         What::Dir(below) => kind(below, 0),
         _ => kind(dir, u8::try_from(index + 1).unwrap_or(0)),
     };
-    ViewNode { kind, ..dir_node }
+    let mark = if dir == Dir::Thread { OF_THREAD } else { 0 };
+    ViewNode {
+        kind,
+        part: dir_node.part | mark,
+        ..dir_node
+    }
+}
+
+/// The child of a directory of descriptors.
+fn numbered_child(node: ViewNode, dir: Dir, number: u32) -> ViewNode {
+    ViewNode {
+        kind: kind(dir, NUMBERED),
+        part: (node.part & OF_THREAD) | number,
+        ..node
+    }
 }
 
 pub(super) fn lookup(s: &Source, node: ViewNode, name: &[u8]) -> Result<ViewNode, Errno> {
@@ -256,11 +134,7 @@ pub(super) fn lookup(s: &Source, node: ViewNode, name: &[u8]) -> Result<ViewNode
         Dir::Fds | Dir::FdInfo => {
             may_list(s, node)?;
             links::descriptor(s, node, number)?;
-            Ok(ViewNode {
-                kind: kind(dir, NUMBERED),
-                part: number,
-                ..node
-            })
+            Ok(numbered_child(node, dir, number))
         }
         _ => Err(Errno::ENOENT),
     }
@@ -270,9 +144,10 @@ pub(super) fn parent(s: &Source, node: ViewNode) -> Option<ViewNode> {
     let dir = match found(node).ok()? {
         Found::Dir(dir) => dir,
         Found::Line(dir, _) | Found::Numbered(dir) => {
+            let mark = if dir == Dir::Thread { 0 } else { OF_THREAD };
             return Some(ViewNode {
                 kind: kind(dir, 0),
-                part: 0,
+                part: node.part & mark,
                 ..node
             });
         }
@@ -296,12 +171,14 @@ pub(super) fn parent(s: &Source, node: ViewNode) -> Option<ViewNode> {
                 ..node
             });
         }
+        Dir::Fds | Dir::FdInfo | Dir::Ns if node.part & OF_THREAD != 0 => Dir::Thread,
         Dir::Tasks | Dir::Fds | Dir::FdInfo | Dir::Ns => Dir::Process,
         Dir::SysFs | Dir::SysKernel | Dir::SysVm => Dir::Sys,
         Dir::SysRandom => Dir::SysKernel,
     };
     Some(ViewNode {
         kind: kind(above, 0),
+        part: 0,
         ..node
     })
 }
@@ -316,7 +193,7 @@ pub(super) fn name(s: &Source, node: ViewNode) -> Option<Vec<u8>> {
         }
         Found::Dir(dir) => dir.name().map(|name| name.as_bytes().to_vec()),
         Found::Line(_, line) => Some(line.name.as_bytes().to_vec()),
-        Found::Numbered(_) => Some(alloc::format!("{}", node.part).into_bytes()),
+        Found::Numbered(_) => Some(alloc::format!("{}", number_of(node)).into_bytes()),
     }
 }
 
@@ -343,7 +220,9 @@ pub(super) fn mode(s: &Source, node: ViewNode) -> Result<(u32, u32, u32), Errno>
 /// A number that is the same for the same node, and for no other one that exists.
 pub(super) fn inode_number(node: ViewNode) -> u64 {
     let object = node.object & 0xff_ffff;
-    1 + (object << 36 | u64::from(node.kind) << 20 | u64::from(node.part & 0xf_ffff))
+    let mark = u64::from(node.part & OF_THREAD != 0);
+    let number = u64::from(node.part & 0x1f_ffff);
+    1 + (object << 38 | u64::from(node.kind) << 22 | mark << 21 | number)
 }
 
 /// The number of links as stat(2) has it: for a directory 2 and its subdirectories.
@@ -421,14 +300,7 @@ fn numbered(s: &Source, node: ViewNode, dir: Dir) -> Result<Vec<(u32, ViewNode)>
             may_list(s, node)?;
             Ok(links::descriptors(s, node)?
                 .into_iter()
-                .map(|number| {
-                    let child = ViewNode {
-                        kind: kind(dir, NUMBERED),
-                        part: number,
-                        ..node
-                    };
-                    (number, child)
-                })
+                .map(|number| (number, numbered_child(node, dir, number)))
                 .collect())
         }
         _ => Ok(Vec::new()),

@@ -2,7 +2,8 @@
 
 use super::links::Target;
 use super::subject::Subject;
-use super::{Dir, Line, dir, file, link, memory, mounts, private, stat, writable};
+use super::table::{Dir, Line, dir, file, link, private, writable};
+use super::{memory, mounts, stat};
 use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
 use crate::machine::Machine;
@@ -43,8 +44,22 @@ pub(super) const THREAD_LINES: &[Line] = &[
     file("cgroup", cgroup),
     file("cmdline", memory::cmdline),
     writable("comm", comm, set_comm),
+    link("cwd", Target::Cwd),
+    private("environ", 0o400, memory::environ),
+    link("exe", Target::Exe),
+    dir("fd", Dir::Fds),
+    dir("fdinfo", Dir::FdInfo),
+    file("gid_map", id_map),
+    file("limits", limits),
+    private("maps", 0o444, memory::maps),
+    file("mountinfo", mounts::mountinfo),
+    file("mounts", mounts::mounts),
+    dir("ns", Dir::Ns),
+    link("root", Target::Root),
     file("stat", stat::thread_stat),
+    file("statm", memory::statm),
     file("status", stat::status),
+    file("uid_map", id_map),
 ];
 
 type Content = Result<Vec<u8>, Stop>;

@@ -1,6 +1,6 @@
 //! /proc/sys: the system's settings, one value a file (proc(5)).
 
-use super::{Dir, Line, dir, file, writable};
+use super::table::{Dir, Line, dir, file, writable};
 use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
 use crate::fs::mount::MOUNT_MAX;

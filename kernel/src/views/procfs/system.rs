@@ -1,7 +1,8 @@
 //! The files of /proc itself: the system as a whole.
 
 use super::links::Target;
-use super::{Dir, Line, dir, file, instance, link, subject};
+use super::table::{Dir, Line, dir, file, link};
+use super::{instance, subject};
 use crate::Kernel;
 use crate::error::Stop;
 use crate::fs::ViewNode;
