@@ -383,14 +383,17 @@ fn copy_below(
     source: Pos,
     map: &mut Map,
 ) -> Result<(), Stop> {
+    // Nothing is outside of the root of a mount.
+    let whole = st.fs.root_of(source.mount)? == source;
     let mut queue = alloc::vec![source.mount];
     let mut next = 0;
     while let Some(&parent) = queue.get(next) {
         next += 1;
         let children: Vec<_> = st.fs.children(parent).collect();
         for (at, child) in children {
-            let outside =
-                parent == source.mount && !st.fs.node_is_below(views, at.node, source.node);
+            let outside = parent == source.mount
+                && !whole
+                && !st.fs.node_is_below(views, at.node, source.node);
             let Some(&copy) = map.get(&parent).filter(|_| !outside) else {
                 continue;
             };

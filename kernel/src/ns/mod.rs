@@ -15,7 +15,7 @@ use crate::arena::{Arena, Held};
 use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
 use crate::fs::mount::MountFlags;
-use crate::fs::{MountId, Store, superblock};
+use crate::fs::{MountId, Store, View, ViewNode, superblock};
 use crate::key;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -188,11 +188,20 @@ pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, Stop> {
     Ok(set)
 }
 
+/// What nsfs is mounted with; not a namespace.
+const NSFS_ROOT: ViewNode = ViewNode {
+    view: View::Ns,
+    kind: 0,
+    object: 0,
+    part: 0,
+    instance: 0,
+};
+
 /// An instance of nsfs, for links to lead to.
 fn mount_nsfs(k: &mut Kernel, group: GroupId) -> Result<Held<MountId>, Stop> {
     let actor = mount::kernel(group);
     let mut st = Store::of(k);
-    let instance = superblock::view(&mut st, &actor, crate::views::nsfs::ROOT)?;
+    let instance = superblock::view(&mut st, &actor, NSFS_ROOT)?;
     crate::fs::mount::whole(&mut st, &actor, instance, MountFlags::empty(), b"nsfs")
 }
 

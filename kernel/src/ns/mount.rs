@@ -7,9 +7,9 @@ use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
 use crate::fs::mount::{self, Map};
 use crate::fs::path::translate;
+use crate::fs::walk::NoViews;
 use crate::fs::{self, Access, Actor, HeldPos, MountId, Pos, Store, Time};
 use crate::task::{FsContextId, TaskId};
-use crate::views;
 
 /// A copy of a mount namespace with its whole tree, paid for by `group`. Who moves into it has
 /// to [`move_context`].
@@ -20,8 +20,7 @@ pub fn copy(k: &mut Kernel, from: MountNsId, group: GroupId) -> Result<Held<Moun
     let root = k.ns.mount.get(from).ok_or(Errno::EINVAL)?.root.key();
     let charge = super::charge::<MountNsId, MountNs>(k, group)?;
     let actor = kernel(group);
-    let (source, mut st) = views::split(k);
-    match mount::copy_tree(&mut st, &source, &actor, root) {
+    match mount::copy_tree(&mut Store::of(k), &NoViews, &actor, root) {
         Ok((root, copied)) => {
             let inum = k.ns.next_inum();
             let ns = MountNs { root, inum, copied };

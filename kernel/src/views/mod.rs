@@ -9,7 +9,7 @@ mod text;
 
 use crate::error::{Errno, Stop};
 use crate::fs::walk::{Link, Views};
-use crate::fs::{Fs, Store, View, ViewNode};
+use crate::fs::{Fs, View, ViewNode};
 use crate::machine::Machine;
 use crate::ns::Namespaces;
 use crate::task::{TaskId, Tasks};
@@ -95,20 +95,6 @@ impl<'a> Source<'a> {
             who,
         }
     }
-}
-
-/// What views see, and the files to change: for operations on mounts, which need both.
-pub fn split(k: &mut Kernel) -> (Source<'_>, Store<'_>) {
-    let who = k.sched.current;
-    let source = Source::without_files(&k.tasks, &k.ns, who);
-    let store = Store {
-        fs: &mut k.fs,
-        frames: &mut k.frames,
-        groups: &mut k.groups,
-        work: &mut k.work,
-        waits: &mut k.waits,
-    };
-    (source, store)
 }
 
 impl Views for Source<'_> {

@@ -81,15 +81,6 @@ pub enum HeldNs {
     Only,
 }
 
-/// What the instance of nsfs is mounted with; not a namespace.
-pub const ROOT: ViewNode = ViewNode {
-    view: View::Ns,
-    kind: 0,
-    object: 0,
-    part: 0,
-    instance: 0,
-};
-
 /// The node of a namespace.
 fn node(kind: Kind, object: u64) -> ViewNode {
     ViewNode {

@@ -37,7 +37,7 @@ const KERNEL_LAYERS: [&[&str]; 7] = [
 ];
 
 /// Uses against the order of the rows, each with its reason. One that no file needs any more is a finding too.
-const EXCEPTIONS: [(&str, &str, &str); 8] = [
+const EXCEPTIONS: [(&str, &str, &str); 7] = [
     (
         "wait",
         "fs",
@@ -68,7 +68,6 @@ const EXCEPTIONS: [(&str, &str, &str); 8] = [
         "task",
         "a pid namespace numbers processes, and its end is theirs",
     ),
-    ("ns", "views", "a namespace shows itself as a file"),
     (
         "task",
         "container",

@@ -1,0 +1,276 @@
+//! What /proc shows, and to whom.
+
+use super::bench::*;
+
+use berth_abi::linux::general as linux;
+use berth_kernel::Cx;
+use berth_kernel::arena::forgive;
+use berth_kernel::error::{Errno, Stop};
+use berth_kernel::fs::walk::{Link, Views};
+use berth_kernel::task::Cred;
+use berth_kernel::views::{self, Source};
+
+#[test]
+fn a_pid_namespace_sees_only_its_own() {
+    let (mut b, host) = Bench::new();
+    let first = b.inner(host, linux::CLONE_NEWPID);
+    let second = b.inner(host, linux::CLONE_NEWPID);
+    let (outer, inner) = (b.proc(host), b.proc(first));
+    assert_eq!(b.numbers(outer), [1, 2, 3]);
+
+    b.read_as(first);
+    assert_eq!(b.numbers(inner), [1]);
+    for hidden in ["2", "3", "4", "2/status", "3/exe"] {
+        assert_eq!(b.walk(inner, hidden), Err(Errno::ENOENT), "{hidden}");
+    }
+    let own = b.text(inner, "1/status").unwrap();
+    assert_eq!((line(&own, "Pid:"), line(&own, "PPid:")), ("1", "0"));
+    assert_eq!(line(&own, "NSpid:"), "1");
+    assert_eq!((line(&own, "NSpgid:"), line(&own, "NSsid:")), ("1", "1"));
+    assert!(b.text(inner, "loadavg").unwrap().ends_with("/1 1\n"));
+
+    b.read_as(host);
+    let outside = b.text(outer, "2/status").unwrap();
+    assert_eq!(
+        (line(&outside, "Pid:"), line(&outside, "NSpid:")),
+        ("2", "2\t1")
+    );
+    let _ = second;
+    forgive(b.k);
+}
+
+#[test]
+fn self_is_the_reader_and_nobody_where_the_reader_is_not() {
+    let (mut b, host) = Bench::new();
+    let inner = b.inner(host, linux::CLONE_NEWPID);
+    let (outside, inside) = (b.proc(host), b.proc(inner));
+    let text = |b: &Bench, root, name| {
+        let node = b.walk(root, name).unwrap();
+        match Source::of(&b.k).link(node) {
+            Ok(Link::Text(text)) => Ok(String::from_utf8(text).unwrap()),
+            Ok(Link::Jump(_)) => panic!("self is no magic link"),
+            Err(e) => Err(e),
+        }
+    };
+    b.read_as(inner);
+    assert_eq!(text(&b, inside, "self").unwrap(), "1");
+    assert_eq!(text(&b, inside, "thread-self").unwrap(), "1/task/1");
+    assert_eq!(text(&b, outside, "self").unwrap(), "2");
+    b.read_as(host);
+    assert_eq!(text(&b, inside, "self"), Err(Errno::ENOENT));
+    forgive(b.k);
+}
+
+#[test]
+fn a_node_never_shows_another_process() {
+    let (mut b, host) = Bench::new();
+    let victim = b.sibling(host, Cred::root());
+    let root = b.proc(host);
+    let stat = b.walk(root, "2/stat").unwrap();
+    let dir = b.walk(root, "2").unwrap();
+    assert!(views::content(&mut b.k, &mut b.m, stat).is_ok());
+    b.kill(victim);
+    assert!(
+        b.k.tasks.processes.get(victim).is_none(),
+        "reaped by the kernel"
+    );
+    let _heir = b.sibling(host, Cred::root());
+    let gone = views::content(&mut b.k, &mut b.m, stat);
+    assert!(matches!(gone, Err(Stop::Errno(Errno::ESRCH))), "{gone:?}");
+    assert_eq!(Source::of(&b.k).lookup(dir, b"stat"), Err(Errno::ENOENT));
+    assert_eq!(views::entries(&b.k, dir), Err(Errno::ENOENT));
+    forgive(b.k);
+}
+
+#[test]
+fn only_who_may_look_sees_inside() {
+    let (mut b, host) = Bench::new();
+    let mut user = Cred::default();
+    user.change_uids(1000, 1000, 1000);
+    user.change_fsuid(1000);
+    let user = b.sibling(host, user);
+    let root = b.proc(host);
+    b.read_as(user);
+    let private = ["1/environ", "1/maps"];
+    for path in private {
+        let node = b.walk(root, path).unwrap();
+        let task = b.task(user);
+        let cx = Cx {
+            now: 0,
+            task,
+            m: &mut b.m,
+            resume: None,
+        };
+        let opened = views::open(&mut b.k, &cx, node, linux::O_RDONLY);
+        assert!(matches!(opened, Err(Errno::EACCES)), "{path}");
+    }
+    for path in ["1/cwd", "1/root", "1/ns/uts"] {
+        let node = b.walk(root, path).unwrap();
+        let link = Source::of(&b.k).link(node);
+        assert!(matches!(link, Err(Errno::EACCES)), "{path}");
+        let text = views::link_text(&b.k, b.task(user), node);
+        assert_eq!(text, Err(Errno::EACCES), "{path}");
+    }
+    assert_eq!(b.walk(root, "1/fd/0"), Err(Errno::EACCES));
+    // Root may look into everybody.
+    b.read_as(host);
+    let node = b.walk(root, "2/cwd").unwrap();
+    assert_eq!(views::link_text(&b.k, b.task(host), node).unwrap(), b"/");
+    let (mode, uid, _) = Source::of(&b.k)
+        .mode(b.walk(root, "2/environ").unwrap())
+        .unwrap();
+    assert_eq!((mode & 0o7777, uid), (0o400, 1000));
+    forgive(b.k);
+}
+
+#[test]
+fn paths_and_parents_of_views_agree() {
+    let (b, host) = Bench::new();
+    let root = b.proc(host);
+    let source = Source::of(&b.k);
+    for path in [
+        "1",
+        "1/task",
+        "1/task/1",
+        "1/task/1/ns/uts",
+        "1/task/1/fd",
+        "1/task/1/comm",
+        "1/fd",
+        "1/ns",
+        "sys/kernel/random",
+        "1/status",
+    ] {
+        let mut node = b.walk(root, path).unwrap();
+        let mut names = Vec::new();
+        while let Some(name) = source.name(node) {
+            names.insert(0, String::from_utf8(name).unwrap());
+            node = source.parent(node).unwrap();
+        }
+        assert_eq!(names.join("/"), path);
+        assert_eq!(node, root);
+    }
+    forgive(b.k);
+}
+
+#[test]
+fn every_entry_of_every_directory_is_found_again() {
+    let (b, host) = Bench::new();
+    let source = Source::of(&b.k);
+    let mut queue = vec![b.proc(host)];
+    let mut seen = 0;
+    while let Some(dir) = queue.pop() {
+        let mut cookie = 2;
+        for entry in views::entries(&b.k, dir).unwrap() {
+            assert!(entry.cookie > cookie, "cookies rise");
+            cookie = entry.cookie;
+            let name = String::from_utf8_lossy(&entry.name).into_owned();
+            assert_eq!(
+                source.lookup(dir, &entry.name).unwrap(),
+                entry.node,
+                "{name}"
+            );
+            let status = views::stat(&b.k, entry.node).unwrap();
+            assert_eq!(status.mode >> 12, u32::from(entry.kind), "{name}");
+            assert_ne!(status.ino, 0);
+            if entry.kind == linux::DT_DIR as u8 {
+                queue.push(entry.node);
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "{seen}");
+    forgive(b.k);
+}
+
+#[test]
+fn every_readable_file_can_be_read() {
+    let (mut b, host) = Bench::new();
+    let mut queue = vec![b.proc(host)];
+    while let Some(dir) = queue.pop() {
+        for entry in views::entries(&b.k, dir).unwrap() {
+            let name = String::from_utf8(entry.name).unwrap();
+            match u32::from(entry.kind) {
+                linux::DT_DIR => queue.push(entry.node),
+                linux::DT_REG => {
+                    let content = views::content(&mut b.k, &mut b.m, entry.node);
+                    assert!(content.is_ok(), "{name}: {content:?}");
+                }
+                _ => {}
+            }
+        }
+    }
+    forgive(b.k);
+}
+
+#[test]
+fn mounts_are_those_of_the_process() {
+    let (mut b, host) = Bench::new();
+    let inner = b.inner(host, linux::CLONE_NEWNS);
+    let root = b.proc(host);
+    let outside = b.text(root, "1/mountinfo").unwrap();
+    let inside = b.text(root, "2/mountinfo").unwrap();
+    assert!(
+        outside.ends_with(" 0:1 / / rw - tmpfs rootfs rw\n"),
+        "{outside}"
+    );
+    assert!(
+        inside.ends_with(" 0:1 / / rw - tmpfs rootfs rw\n"),
+        "{inside}"
+    );
+    assert_ne!(outside, inside, "the copies have numbers of their own");
+    assert_eq!(b.text(root, "2/mounts").unwrap(), "rootfs / tmpfs rw 0 0\n");
+    let _ = inner;
+    forgive(b.k);
+}
+
+#[test]
+fn a_zombie_shows_as_one() {
+    let (mut b, host) = Bench::new();
+    let child = b.sibling(host, Cred::root());
+    b.k.tasks.processes.get_mut(child).unwrap().parent = Some(host);
+    b.kill(child);
+    let root = b.proc(host);
+    let stat = b.text(root, "2/stat").unwrap();
+    assert!(stat.starts_with("2 () Z 1 2 2 "), "{stat}");
+    assert_eq!(stat.split_whitespace().count(), 52);
+    assert_eq!(stat.split_whitespace().last(), Some("9"));
+    assert_eq!(b.text(root, "2/cmdline").unwrap(), "");
+    assert_eq!(
+        line(&b.text(root, "2/status").unwrap(), "State:"),
+        "Z (zombie)"
+    );
+    forgive(b.k);
+}
+
+#[test]
+fn a_process_names_its_own_threads_only() {
+    let (mut b, host) = Bench::new();
+    let other = b.sibling(host, Cred::root());
+    let root = b.proc(host);
+    let own = b.walk(root, "1/task/1/comm");
+    assert!(own.is_ok());
+    let own = b.walk(root, "1/comm").unwrap();
+    let theirs = b.walk(root, "2/comm").unwrap();
+    let task = b.task(host);
+    let mut cx = Cx {
+        now: 0,
+        task,
+        m: &mut b.m,
+        resume: None,
+    };
+    let name = b"a name that is too long";
+    assert_eq!(
+        views::write(&mut b.k, &mut cx, own, name).unwrap(),
+        name.len()
+    );
+    let refused = views::write(&mut b.k, &mut cx, theirs, name);
+    assert!(matches!(refused, Err(Stop::Errno(Errno::EINVAL))));
+    assert_eq!(b.text(root, "1/comm").unwrap(), "a name that is \n");
+    let stat = b.text(root, "1/stat").unwrap();
+    assert!(
+        stat.starts_with("1 (a name that is ) S 0 1 1 0 -1 "),
+        "{stat}"
+    );
+    let _ = other;
+    forgive(b.k);
+}
