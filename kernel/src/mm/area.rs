@@ -56,6 +56,8 @@ bitflags::bitflags! {
         const DONT_FORK = 2;
         /// Empty after fork (MADV_WIPEONFORK).
         const WIPE_ON_FORK = 4;
+        /// Locked in memory (mlock(2)); not inherited by fork.
+        const LOCKED = 8;
     }
 }
 
@@ -240,6 +242,11 @@ impl Areas {
     /// Whether nothing is in `[start, end)`.
     pub fn is_free(&self, start: u64, end: u64) -> bool {
         self.first_in(start, end).is_none()
+    }
+
+    /// Whether nothing is in `[start, end)`, nor a stack so close above that it wants the place.
+    pub fn fits(&self, start: u64, end: u64) -> bool {
+        self.from(start).is_none_or(|next| floor_of(next) >= end)
     }
 
     fn add(&mut self, area: Area) {

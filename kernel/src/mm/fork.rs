@@ -51,7 +51,8 @@ fn fill(k: &mut Kernel, m: &mut dyn Machine, parent: MmId, child: MmId) -> Resul
     if let Some(to) = k.spaces.get_mut(child) {
         (to.heap, to.base, to.stack_max, to.args, to.env) = (heap, base, stack_max, args, env);
     }
-    for area in areas {
+    for mut area in areas {
+        area.flags.remove(AreaFlags::LOCKED);
         super::room_for_areas(k, child)?;
         super::insert(k, child, area)?;
         if !area.flags.contains(AreaFlags::WIPE_ON_FORK) {

@@ -4,15 +4,18 @@
 //! come), [`range`] (how they go), [`fork`], [`teardown`], [`user`] (the kernel's copies),
 //! [`elf`], [`stack`] and [`exec`] (programs).
 
+pub mod advice;
 pub mod area;
 pub mod elf;
 pub mod exec;
 pub mod fault;
 pub mod fork;
 pub mod frames;
+pub mod map;
 pub mod oom;
 pub mod page;
 pub mod range;
+pub mod remap;
 pub mod script;
 pub mod stack;
 pub mod teardown;

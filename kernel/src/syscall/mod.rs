@@ -1,8 +1,10 @@
 //! System calls: decode, call one function, encode. One table of numbers.
 
 mod container;
+mod exec;
 mod files;
 mod ident;
+mod memory;
 mod mounts;
 mod namespaces;
 mod open;
@@ -34,8 +36,10 @@ const LINUX_END: usize = 480;
 
 /// Every area's lines.
 const AREAS: &[&[Line]] = &[
+    exec::CALLS,
     files::CALLS,
     ident::CALLS,
+    memory::CALLS,
     mounts::CALLS,
     namespaces::CALLS,
     open::CALLS,

@@ -1,0 +1,274 @@
+//! New mappings: what is asked for, where it goes, what is replaced (mmap(2), munmap(2),
+//! mprotect(2), brk(2)).
+
+use super::area::{Area, AreaFlags, Areas, Backing, Source};
+use super::{MmId, create_object, insert, range, release_object, room_for_areas};
+use crate::error::{Errno, Stop};
+use crate::fs::FileId;
+use crate::fs::inode::Device;
+use crate::fs::mount::MountFlags;
+use crate::fs::open::FileKind;
+use crate::machine::{Access, PAGE, USER_END};
+use crate::{Cx, Kernel};
+
+/// Where a mapping shall be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// Here if it is free, else anywhere.
+    Hint(u64),
+    /// Anywhere below 2 GiB (MAP_32BIT).
+    Low,
+    /// Here, instead of what is there (MAP_FIXED).
+    Fixed(u64),
+    /// Here, if it is free (MAP_FIXED_NOREPLACE).
+    Free(u64),
+}
+
+/// End of [`Place::Low`].
+const LOW_END: u64 = 1 << 31;
+
+/// A mapping that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Where.
+    pub place: Place,
+    /// Bytes; rounded up to pages.
+    pub len: u64,
+    /// What the program may do.
+    pub access: Access,
+    /// Writes reach others.
+    pub shared: bool,
+    /// The open file and the offset in it; `None` for zeroed memory.
+    pub file: Option<(FileId, u64)>,
+    /// A stack (MAP_GROWSDOWN).
+    pub grows_down: bool,
+}
+
+/// Bytes in whole pages.
+///
+/// # Errors
+/// ENOMEM when that is more than programs can have.
+pub fn whole_pages(len: u64) -> Result<u64, Errno> {
+    let len = len.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)?;
+    if len > USER_END {
+        return Err(Errno::ENOMEM);
+    }
+    Ok(len)
+}
+
+/// Makes a mapping; returns where.
+///
+/// # Errors
+/// mmap(2).
+pub fn map(k: &mut Kernel, cx: &mut Cx, id: MmId, request: &Request) -> Result<u64, Stop> {
+    if request.len == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let len = whole_pages(request.len)?;
+    let kind = kind_of(k, request, len)?;
+    room_for_areas(k, id)?;
+    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
+    let start = choose(&mm.areas, mm.base, request.place, len)?;
+    let end = start + len;
+    if let Some(rest) = range::unmap(k, cx.m, id, start, end) {
+        return Err(range::again(cx.now, rest));
+    }
+    let mut area = Area::zero(start, end, request.access);
+    area.may = kind.may;
+    area.flags.set(AreaFlags::GROWS_DOWN, request.grows_down);
+    let payer = k.spaces.get(id).ok_or(Errno::ENOMEM)?.group.key();
+    let object = match kind.of {
+        Of::Zero if request.shared => Some(create_object(k, payer, len / PAGE)?),
+        _ => None,
+    };
+    let source = match (&object, kind.of) {
+        (Some(object), _) => Some((Source::Object(object.key()), 0)),
+        (None, Of::File(source, first)) => Some((source, first)),
+        (None, Of::Zero) => None,
+    };
+    if let Some((source, first)) = source {
+        area.backing = Backing::Pages {
+            source,
+            first,
+            shared: request.shared,
+        };
+    }
+    let done = insert(k, id, area);
+    if let Some(object) = object {
+        release_object(k, object);
+    }
+    done?;
+    Ok(start)
+}
+
+#[derive(Clone, Copy)]
+enum Of {
+    Zero,
+    File(Source, u64),
+}
+
+struct Kind {
+    of: Of,
+    may: Access,
+}
+
+/// What the pages of a request are, and what may be done with them at the most.
+fn kind_of(k: &Kernel, request: &Request, len: u64) -> Result<Kind, Errno> {
+    let Some((file, offset)) = request.file else {
+        return Ok(Kind {
+            of: Of::Zero,
+            may: Access::all(),
+        });
+    };
+    let file = k.fs.file(file)?;
+    if offset
+        .checked_add(len)
+        .is_none_or(|end| end > i64::MAX as u64)
+    {
+        return Err(Errno::EOVERFLOW);
+    }
+    if !file.reads() {
+        return Err(Errno::EACCES);
+    }
+    let mut may = Access::all();
+    may.set(Access::WRITE, !request.shared || file.writes());
+    if !may.contains(request.access & Access::WRITE) {
+        return Err(Errno::EACCES);
+    }
+    let mount = k.fs.mount(file.at.pos().mount)?;
+    if mount.flags.contains(MountFlags::NOEXEC) {
+        may -= Access::EXEC;
+    }
+    if !may.contains(request.access & Access::EXEC) {
+        return Err(Errno::EPERM);
+    }
+    let of = match file.kind {
+        FileKind::Regular(inode) => Of::File(Source::File(inode), offset / PAGE),
+        FileKind::Device(device) if device == ZERO => Of::Zero,
+        _ => return Err(Errno::ENODEV),
+    };
+    Ok(Kind { of, may })
+}
+
+/// /dev/zero.
+const ZERO: Device = Device {
+    char: true,
+    major: 1,
+    minor: 5,
+};
+
+/// Where `len` bytes go.
+fn choose(areas: &Areas, base: u64, place: Place, len: u64) -> Result<u64, Errno> {
+    match place {
+        Place::Fixed(at) | Place::Free(at) => {
+            if at % PAGE != 0 {
+                return Err(Errno::EINVAL);
+            }
+            Areas::check_fixed(at, len)?;
+            if matches!(place, Place::Free(_)) && !areas.is_free(at, at + len) {
+                return Err(Errno::EEXIST);
+            }
+            Ok(at)
+        }
+        Place::Hint(hint) => {
+            let hint = hint.checked_next_multiple_of(PAGE).unwrap_or(0);
+            if Areas::check_fixed(hint, len).is_ok() && areas.fits(hint, hint + len) {
+                return Ok(hint);
+            }
+            areas.gap(len, base).ok_or(Errno::ENOMEM)
+        }
+        Place::Low => areas
+            .gap(len, base.min(LOW_END))
+            .filter(|start| start + len <= LOW_END)
+            .ok_or(Errno::ENOMEM),
+    }
+}
+
+/// The range of whole pages that a call names.
+///
+/// # Errors
+/// EINVAL when it does not begin at a page; `too_long` when it leaves the programs' half.
+pub fn pages_of(addr: u64, len: u64, too_long: Errno) -> Result<(u64, u64), Errno> {
+    if addr % PAGE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let len = len.checked_next_multiple_of(PAGE).ok_or(too_long)?;
+    match addr.checked_add(len) {
+        Some(end) if end <= USER_END => Ok((addr, end)),
+        _ => Err(too_long),
+    }
+}
+
+/// Removes what is mapped in a range (munmap(2)).
+///
+/// # Errors
+/// ENOMEM when splitting areas makes too many; no memory; a wait after a part.
+pub fn unmap(k: &mut Kernel, cx: &mut Cx, id: MmId, (start, end): (u64, u64)) -> Result<(), Stop> {
+    room_for_areas(k, id)?;
+    match range::unmap(k, cx.m, id, start, end) {
+        Some(rest) => Err(range::again(cx.now, rest)),
+        None => Ok(()),
+    }
+}
+
+/// Changes what a program may do in a range (mprotect(2)).
+///
+/// # Errors
+/// ENOMEM for a hole, or when splitting areas makes too many; EACCES for what the file does not
+/// allow; no memory; a wait after a part.
+pub fn protect(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: MmId,
+    (start, end): (u64, u64),
+    access: Access,
+) -> Result<(), Stop> {
+    room_for_areas(k, id)?;
+    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
+    let mut at = start;
+    while at < end {
+        let area = mm.areas.find(at).ok_or(Errno::ENOMEM)?;
+        if !area.may.contains(access) {
+            return Err(Errno::EACCES.into());
+        }
+        at = area.end;
+    }
+    match range::protect(k, cx.m, id, (start, end), access) {
+        Some(rest) => Err(range::again(cx.now, rest)),
+        None => Ok(()),
+    }
+}
+
+/// Moves the end of the heap (brk(2)); returns where it is then, which is where it was when that
+/// is not possible.
+///
+/// # Errors
+/// No memory; a wait after a part.
+pub fn brk(k: &mut Kernel, cx: &mut Cx, id: MmId, to: u64) -> Result<u64, Stop> {
+    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
+    let (start, end) = mm.heap;
+    if to < start || to > USER_END - PAGE {
+        return Ok(end);
+    }
+    let old = end.next_multiple_of(PAGE);
+    let new = to.next_multiple_of(PAGE);
+    if new > old && !mm.areas.fits(old, new) {
+        return Ok(end);
+    }
+    match room_for_areas(k, id) {
+        Err(Stop::Errno(_)) => return Ok(end),
+        other => other?,
+    }
+    if new > old {
+        let access = Access::READ | Access::WRITE;
+        insert(k, id, Area::zero(old, new, access))?;
+    } else if new < old {
+        if let Some(rest) = range::unmap(k, cx.m, id, new, old) {
+            return Err(range::again(cx.now, rest));
+        }
+    }
+    if let Some(mm) = k.spaces.get_mut(id) {
+        mm.heap.1 = to;
+    }
+    Ok(to)
+}
