@@ -265,6 +265,8 @@ impl Kernel {
             if !self.ready(&mut cx) {
                 continue;
             }
+            // Those whom its call or its end woke: they count when its slice is measured.
+            self.queue_woken();
             if let Some(next) = self.run(m, id) {
                 return next;
             }
