@@ -9,8 +9,8 @@
 pub mod image;
 mod machine;
 pub mod script;
-// mod sim;
+mod sim;
 
 pub use machine::{Config, SimMachine};
 pub use script::{Arg, Op, Reg, Script};
-// pub use sim::{End, Sim};
+pub use sim::{End, Sim};

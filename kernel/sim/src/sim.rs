@@ -40,7 +40,13 @@ impl Sim {
     pub fn boot(config: Config, programs: Vec<Script>) -> Sim {
         let mut files = vec![("bin", 0o40755, Vec::new())];
         let names: Vec<String> = (0..programs.len())
-            .map(|n| if n == 0 { "init".into() } else { format!("bin/{n}") })
+            .map(|n| {
+                if n == 0 {
+                    "init".into()
+                } else {
+                    format!("bin/{n}")
+                }
+            })
             .collect();
         for (index, (name, script)) in names.iter().zip(&programs).enumerate() {
             files.push((name, 0o10_0755, elf(index, script)));
