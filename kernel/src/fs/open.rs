@@ -6,6 +6,7 @@ use crate::arena::{Arena, Held};
 use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
 use crate::views::Opened;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
@@ -133,7 +134,7 @@ pub fn open(
             Kind::Fifo(_) | Kind::Socket => return Err(Errno::ENXIO.into()),
         },
     };
-    insert(st, group, kind, location, flags).map_err(|(stop, _)| stop)
+    insert(st, group, kind, location, flags).map_err(|refused| refused.0)
 }
 
 /// Opens one end of a fifo, or both, as the access mode says; does not wait for the other.
@@ -151,14 +152,13 @@ pub fn open_fifo(
     };
     let id = fifo(st, group, inode)?;
     let pipe = st.fs.pipes.hold(id).ok_or(Errno::ENXIO)?;
-    let held = match insert(st, group, FileKind::Pipe(pipe), location, flags) {
-        Ok(held) => held,
-        Err((stop, FileKind::Pipe(pipe))) => {
+    let held = insert(st, group, FileKind::Pipe(pipe), location, flags).map_err(|refused| {
+        let (stop, kind) = *refused;
+        if let FileKind::Pipe(pipe) = kind {
             pipe::release(st, pipe);
-            return Err(stop);
         }
-        Err((stop, _)) => return Err(stop),
-    };
+        stop
+    })?;
     if let Some(file) = st.fs.files.get(held.key()) {
         let (read, write) = (file.reads(), file.writes());
         pipe::open_end(st, id, read, write);
@@ -176,14 +176,14 @@ pub fn insert(
     kind: FileKind,
     location: Location,
     flags: u32,
-) -> Result<Held<FileId>, (Stop, FileKind)> {
+) -> Result<Held<FileId>, Box<(Stop, FileKind)>> {
     let charge = match st.groups.charge(group, Arena::<FileId, OpenFile>::COST) {
         Ok(charge) => charge,
-        Err(no_mem) => return Err((no_mem.into(), kind)),
+        Err(no_mem) => return Err(Box::new((no_mem.into(), kind))),
     };
     let Some(at) = st.fs.hold_pos(location.pos) else {
         st.groups.give_back(charge);
-        return Err((Errno::ENOENT.into(), kind));
+        return Err(Box::new((Errno::ENOENT.into(), kind)));
     };
     let file = OpenFile {
         flags: flags & (KEPT | linux::O_ACCMODE),

@@ -9,7 +9,7 @@ use crate::fs::pages::{self, SIZE_MAX};
 use crate::fs::{FileId, InodeId, PipeId, Store, Time, ViewNode, dir, pipe};
 use crate::machine::{Frame, PAGE};
 use crate::mm::user;
-use crate::task::{SigInfo, signal};
+use crate::task::{SigInfo, limits, signal};
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel, dev, views};
 use alloc::vec::Vec;
@@ -46,7 +46,7 @@ impl From<'_> {
     }
 
     /// Copies bytes that are ready into a frame.
-    fn into_frame(&self, k: &mut Kernel, cx: &mut Cx, done: u64, to: (Frame, usize), len: usize) {
+    fn copy_to(&self, k: &mut Kernel, cx: &mut Cx, done: u64, to: (Frame, usize), len: usize) {
         let copied = match self {
             From::Program(segments) => match place(segments, done) {
                 Some((addr, _)) => user::copy_to_frame(k, cx, addr, to, len),
@@ -221,7 +221,7 @@ fn store(
             Ok(frame) => frame,
             Err(stop) => return (moved, Err(stop)),
         };
-        from.into_frame(
+        from.copy_to(
             k,
             cx,
             done + moved,
@@ -236,10 +236,7 @@ fn store(
 
 /// Bytes a file of this process may have (RLIMIT_FSIZE).
 pub(super) fn size_limit(k: &Kernel, cx: &Cx) -> u64 {
-    let process = k.tasks.tasks.get(cx.task).map(|t| t.process);
-    let process = process.and_then(|id| k.tasks.processes.get(id));
-    let soft = process.and_then(|p| p.limits.get(linux::RLIMIT_FSIZE as usize));
-    soft.map_or(SIZE_MAX, |limit| limit.0).min(SIZE_MAX)
+    limits::soft_of(k, cx.task, linux::RLIMIT_FSIZE).min(SIZE_MAX)
 }
 
 /// EFBIG; with SIGXFSZ when it is the process's own limit.
@@ -320,7 +317,7 @@ fn append(k: &mut Kernel, cx: &mut Cx, id: PipeId, from: From, done: u64, count:
             return;
         };
         let part = room.min(count - moved);
-        from.into_frame(k, cx, done + moved as u64, (frame, within), part);
+        from.copy_to(k, cx, done + moved as u64, (frame, within), part);
         if let Some(pipe) = k.fs.pipes.get_mut(id) {
             pipe.advance(part);
         }

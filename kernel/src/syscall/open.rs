@@ -275,7 +275,8 @@ fn open_view(
         opened,
         text: None,
     });
-    open::insert(&mut Store::of(k), group, kind, location, flags).map_err(|(stop, kind)| {
+    open::insert(&mut Store::of(k), group, kind, location, flags).map_err(|refused| {
+        let (stop, kind) = *refused;
         if let FileKind::View(file) = kind {
             views::close(k, file.opened);
         }

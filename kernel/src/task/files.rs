@@ -1,6 +1,6 @@
 //! Tables of descriptors, and the root, working directory and umask of tasks.
 
-use super::{Descriptor, Files, FilesId, FsContext, FsContextId, TaskId};
+use super::{Descriptor, Files, FilesId, FsContext, FsContextId, TaskId, limits};
 use crate::Kernel;
 use crate::arena::{Arena, Held};
 use crate::cgroup::{Charge, GroupId};
@@ -10,8 +10,6 @@ use crate::io;
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
-/// No table has more descriptors, whatever RLIMIT_NOFILE says (fs.nr_open).
-pub const NR_OPEN: u64 = 1 << 20;
 /// Tables grow by this many descriptors.
 const GROW: usize = 64;
 
@@ -71,10 +69,7 @@ fn index(fd: u64) -> Result<usize, Errno> {
 
 /// How many descriptors the task's process may have (RLIMIT_NOFILE).
 pub fn limit(k: &Kernel, task: TaskId) -> u64 {
-    let process = k.tasks.tasks.get(task).map(|t| t.process);
-    let process = process.and_then(|id| k.tasks.processes.get(id));
-    let soft = process.and_then(|p| p.limits.get(linux::RLIMIT_NOFILE as usize));
-    soft.map_or(0, |limit| limit.0).min(NR_OPEN)
+    limits::soft_of(k, task, linux::RLIMIT_NOFILE).min(limits::NR_OPEN)
 }
 
 /// Finds the lowest free number from `from` on and makes room for it: [`put`] cannot fail then.

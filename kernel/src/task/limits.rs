@@ -31,12 +31,7 @@ pub const INITIAL: Limits = {
 /// Resources that this kernel does not count: a limit on one of them would promise what nobody
 /// keeps. (Those that cannot be used up at all here, such as RLIMIT_CORE, and those that Linux
 /// does not count either, such as RLIMIT_RSS, are not among them.)
-const NOT_COUNTED: [u32; 4] = [
-    linux::RLIMIT_CPU,
-    linux::RLIMIT_FSIZE,
-    linux::RLIMIT_DATA,
-    linux::RLIMIT_AS,
-];
+const NOT_COUNTED: [u32; 3] = [linux::RLIMIT_CPU, linux::RLIMIT_DATA, linux::RLIMIT_AS];
 
 /// The limits of a process for a resource: soft and hard.
 pub fn get(k: &Kernel, process: ProcessId, resource: u32) -> Option<(u64, u64)> {

@@ -1,0 +1,9 @@
+//! Files over the simulated machine: a program makes calls, and looks at what they did.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod archive;
+mod bench;
+mod content;
+mod mounts;
+mod names;
+mod pipes;
