@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: rules of the source tree that no compiler checks.
 
+mod coverage;
 mod layers;
 mod manifests;
 mod text;
@@ -24,10 +25,15 @@ pub type Findings = Vec<String>;
 pub fn all(paths: &Paths, bless: bool) -> Result<()> {
     let mut sources = sources(paths.root())?;
     if bless {
-        let document = unsafety::document(&sources);
-        let file = paths.root().join(unsafety::DOCUMENT);
-        std::fs::create_dir_all(file.parent().context("no docs directory")?)?;
-        std::fs::write(&file, document)?;
+        for (name, document) in [
+            (unsafety::DOCUMENT, unsafety::document(&sources)),
+            (coverage::DOCUMENT, coverage::document(&sources)),
+        ] {
+            let file = paths.root().join(name);
+            std::fs::create_dir_all(file.parent().context("no docs directory")?)?;
+            std::fs::write(&file, document)
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
         sources = self::sources(paths.root())?;
     }
     let mut findings = Findings::new();
@@ -36,6 +42,7 @@ pub fn all(paths: &Paths, bless: bool) -> Result<()> {
     findings.extend(manifests::check(&sources));
     findings.extend(text::check(&sources));
     findings.extend(unsafety::check(&sources));
+    findings.extend(coverage::check(&sources));
     for warning in text::warnings(&sources) {
         println!("tidy: warning: {warning}");
     }
