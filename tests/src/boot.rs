@@ -74,6 +74,17 @@ pub fn cases() -> Vec<Case> {
             },
         },
         Case {
+            // More than fits below the hole that PCs have under 4 GiB.
+            name: "boot_large_memory",
+            run: |door| {
+                door.machine()
+                    .memory("3G")
+                    .run(&["/bin/true"])?
+                    .code(0)?
+                    .done()
+            },
+        },
+        Case {
             name: "boot_small_memory",
             run: |door| {
                 door.machine()

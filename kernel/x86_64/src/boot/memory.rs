@@ -22,7 +22,7 @@ const LOW_END: u64 = 1 << 20;
 const PROVISIONAL_END: u64 = 4 << 30;
 /// The heap at the start: this much,
 const HEAP_BASE_BYTES: u64 = 1 << 20;
-/// and this much for each frame of memory, for the kernel's record of it.
+/// and this much for each frame up to the highest, for the kernel's record of them.
 const HEAP_BYTES_PER_FRAME: u64 = 24;
 const LARGE_PAGE: u64 = 2 << 20;
 
@@ -93,8 +93,9 @@ fn take(info: &BootInfo, features: &Features) -> Result<Memory, TooManyRanges> {
     })?;
     free.remove(archive)?;
 
-    let heap_len =
-        (HEAP_BASE_BYTES + ram.total() / PAGE * HEAP_BYTES_PER_FRAME).next_multiple_of(PAGE);
+    // The kernel's record of frames goes by number, over the gaps between pieces of memory too.
+    let highest = free.iter().last().map_or(0, |range| range.end / PAGE);
+    let heap_len = (HEAP_BASE_BYTES + highest * HEAP_BYTES_PER_FRAME).next_multiple_of(PAGE);
     let room = largest_reachable(&free);
     let aligned = room.start.next_multiple_of(LARGE_PAGE);
     let heap_start = if aligned + heap_len + LARGE_PAGE < room.end {
