@@ -42,6 +42,8 @@ pub struct Request {
     pub file: Option<(FileId, u64)>,
     /// A stack (MAP_GROWSDOWN).
     pub grows_down: bool,
+    /// May be more than there is memory (MAP_NORESERVE).
+    pub unreserved: bool,
 }
 
 /// Bytes in whole pages.
@@ -56,6 +58,18 @@ pub fn whole_pages(len: u64) -> Result<u64, Errno> {
     Ok(len)
 }
 
+/// Whether a program could use so much memory at all, were it alone (the heuristic of
+/// vm.overcommit_memory = 0).
+///
+/// # Errors
+/// ENOMEM.
+pub fn could_exist(k: &Kernel, len: u64) -> Result<(), Errno> {
+    if len / PAGE > k.frames.total() as u64 {
+        return Err(Errno::ENOMEM);
+    }
+    Ok(())
+}
+
 /// Makes a mapping; returns where.
 ///
 /// # Errors
@@ -66,6 +80,9 @@ pub fn map(k: &mut Kernel, cx: &mut Cx, id: MmId, request: &Request) -> Result<u
     }
     let len = whole_pages(request.len)?;
     let kind = kind_of(k, request, len)?;
+    if request.access.contains(Access::WRITE) && !request.shared && !request.unreserved {
+        could_exist(k, len)?;
+    }
     room_for_areas(k, id)?;
     let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
     let start = choose(&mm.areas, mm.base, request.place, len)?;
@@ -233,7 +250,9 @@ pub fn protect(
         }
         at = area.end;
     }
-    match range::protect(k, cx.m, id, (start, end), access) {
+    // What an earlier pass has done is still mapped: only the word tells.
+    let from = cx.resume.map_or(start, |resume| resume.word);
+    match range::protect(k, cx.m, id, (from, end), access) {
         Some(rest) => Err(range::again(cx.now, rest)),
         None => Ok(()),
     }
@@ -252,7 +271,7 @@ pub fn brk(k: &mut Kernel, cx: &mut Cx, id: MmId, to: u64) -> Result<u64, Stop> 
     }
     let old = end.next_multiple_of(PAGE);
     let new = to.next_multiple_of(PAGE);
-    if new > old && !mm.areas.fits(old, new) {
+    if new > old && (!mm.areas.fits(old, new) || could_exist(k, new - old).is_err()) {
         return Ok(end);
     }
     match room_for_areas(k, id) {

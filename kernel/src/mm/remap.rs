@@ -1,6 +1,7 @@
 //! Mappings that grow, shrink and move (mremap(2)).
 
 use super::area::{Area, Areas, Backing};
+use super::map::could_exist;
 use super::{MmId, insert, range, room_for_areas};
 use crate::error::{Errno, Stop};
 use crate::machine::{PAGE, USER_END};
@@ -66,6 +67,7 @@ pub fn remap(k: &mut Kernel, cx: &mut Cx, id: MmId, request: &Request) -> Result
     if !request.may_move {
         return Err(Errno::ENOMEM.into());
     }
+    could_exist(k, new_len.saturating_sub(old_len))?;
     let part = area.part(old, kept_end);
     let to = match request.fixed {
         Some(to) => to,

@@ -90,6 +90,7 @@ fn mmap(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         shared,
         file,
         grows_down: has(linux::MAP_GROWSDOWN),
+        unreserved: has(linux::MAP_NORESERVE),
     };
     let mm = current(k, cx)?;
     let start = map::map(k, cx, mm, &request)?;
