@@ -365,6 +365,11 @@ fn files_are_mapped_shared_and_private() {
         .peek("unseen", AT)
         .call(FTRUNCATE, [Reg::R12.into(), is(PAGE)])
         .peek("end", AT + PAGE - 8)
+        .peek("begin", private)
+        .call(FTRUNCATE, [Reg::R12.into(), is(0)])
+        .call(FTRUNCATE, [Reg::R12.into(), is(PAGE)])
+        .peek("shared anew", AT)
+        .peek("private anew", private)
         // The end of the first process by SIGBUS is the end of everything.
         .peek("behind", AT + PAGE);
     let sim = run(vec![script], PowerOff::Panic);
@@ -373,6 +378,13 @@ fn files_are_mapped_shared_and_private() {
     assert_eq!(sim.told("seen"), [0x1234]);
     assert_eq!(sim.told("unseen"), [0x1234]);
     assert_eq!(sim.told("end"), [0]);
+    assert_eq!(sim.told("begin"), [0x77]);
+    assert_eq!(sim.told("shared anew"), [0]);
+    assert_eq!(
+        sim.told("private anew"),
+        [0],
+        "copies go with the file's page"
+    );
     assert!(sim.told("behind").is_empty());
 }
 
@@ -395,6 +407,9 @@ fn programs_are_run_with_what_they_are_given() {
         .text(env + 16, "/bin")
         .call(EXECVE, [Arg::Data(env + 16), Arg::Data(argv), is(0)])
         .tell("directory", Reg::Rax)
+        .text(env + 16, "/init")
+        .call(OPEN, [Arg::Data(env + 16), is(1)])
+        .tell("busy", Reg::Rax)
         .call(EXECVE, [Arg::Data(path), Arg::Data(argv), Arg::Data(envp)])
         .tell("failed", Reg::Rax);
     let second = Script::new()
@@ -418,6 +433,7 @@ fn programs_are_run_with_what_they_are_given() {
     assert_eq!(sim.told("missing"), [err(2)]);
     assert_eq!(sim.told("bad vector"), [err(14)]);
     assert_eq!(sim.told("directory"), [err(13)]);
+    assert_eq!(sim.told("busy"), [err(26)]);
     assert_eq!(sim.told("failed"), []);
     assert_eq!(sim.told("argc"), [2]);
     assert_eq!(sim.told("stack")[0] % 16, 0);

@@ -125,6 +125,7 @@ pub fn truncate(k: &mut Kernel, cx: &mut Cx, inode: InodeId, size: u64) -> Resul
         return Err(too_big(k, cx, limit, 0));
     }
     pages::truncate(&mut Store::of(k), cx.m, inode, size)?;
+    crate::mm::truncated(k, cx.m, inode, size);
     let now = Time::now(cx.m);
     let inode = k.fs.inode_mut(inode)?;
     inode.touch(now);

@@ -367,6 +367,7 @@ impl Content<'_> {
             0
         };
         elf.map(k, m, mm, bias)?;
+        super::set_program(k, mm, Some(elf.inode));
         let heap = elf.plan.span().1.wrapping_add(bias) + chance.pages(3, HEAP_CHANCE);
         if let Some(space) = k.spaces.get_mut(mm) {
             space.heap = (heap, heap);

@@ -46,8 +46,10 @@ fn fill(k: &mut Kernel, m: &mut dyn Machine, parent: MmId, child: MmId) -> Resul
         stack_max,
         args,
         env,
+        exe,
         ..
     } = *from;
+    super::set_program(k, child, exe);
     if let Some(to) = k.spaces.get_mut(child) {
         (to.heap, to.base, to.stack_max, to.args, to.env) = (heap, base, stack_max, args, env);
     }

@@ -35,7 +35,7 @@ use frames::Origin;
 pub use fault::fault;
 pub use fork::duplicate;
 pub use oom::oom_kill;
-pub use range::unmap_file_range;
+pub use range::{truncated, unmap_file_range};
 pub use teardown::{Teardown, release, teardown_step};
 
 key! {
@@ -50,6 +50,8 @@ pub struct Spaces {
     objects: Arena<ObjectId, Object>,
     /// Which address spaces map a file, for truncation.
     mappings: BTreeMap<InodeId, BTreeSet<MmId>>,
+    /// How many address spaces run a file as their program.
+    running: BTreeMap<InodeId, u32>,
 }
 
 impl Spaces {
@@ -80,6 +82,10 @@ impl Spaces {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.spaces.is_empty()
+    }
+    /// Whether a file is the program of somebody: it cannot be written then (ETXTBSY).
+    pub fn runs(&self, inode: InodeId) -> bool {
+        self.running.contains_key(&inode)
     }
     /// How many objects of shared memory there are.
     pub fn objects(&self) -> usize {
@@ -120,6 +126,8 @@ pub struct Mm {
     pub env: (u64, u64),
     /// Who pays.
     pub group: Held<GroupId>,
+    /// The program.
+    exe: Option<InodeId>,
     sources: BTreeMap<Source, HeldSource>,
     /// What the areas cost, in steps of [`AREAS_A_CHARGE`].
     area_charges: Vec<Charge>,
@@ -173,6 +181,7 @@ pub fn create(k: &mut Kernel, m: &mut dyn Machine, group: GroupId) -> Result<Hel
         args: (0, 0),
         env: (0, 0),
         group: k.groups.hold(group),
+        exe: None,
         sources: BTreeMap::new(),
         area_charges: Vec::new(),
     };
@@ -230,6 +239,29 @@ fn keep_source(k: &mut Kernel, id: MmId, source: Source) -> Result<(), Errno> {
         mm.sources.insert(source, held);
     }
     Ok(())
+}
+
+/// Notes which program an address space runs.
+pub fn set_program(k: &mut Kernel, id: MmId, program: Option<InodeId>) {
+    let Some(mm) = k.spaces.spaces.get_mut(id) else {
+        return;
+    };
+    let old = core::mem::replace(&mut mm.exe, program);
+    if let Some(inode) = program {
+        *k.spaces.running.entry(inode).or_default() += 1;
+    }
+    if let Some(inode) = old {
+        stop_running(k, inode);
+    }
+}
+
+fn stop_running(k: &mut Kernel, inode: InodeId) {
+    if let Some(count) = k.spaces.running.get_mut(&inode) {
+        *count -= 1;
+        if *count == 0 {
+            k.spaces.running.remove(&inode);
+        }
+    }
 }
 
 /// Gives a source back when no area uses it any more.

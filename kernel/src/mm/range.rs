@@ -177,6 +177,11 @@ fn make_tables(
     Ok(())
 }
 
+/// A file was truncated to `size` bytes: nobody has what was behind any more.
+pub fn truncated(k: &mut Kernel, m: &mut dyn Machine, inode: InodeId, size: u64) {
+    unmap_file_range(k, m, inode, size.div_ceil(PAGE));
+}
+
 /// Takes the pages of a file from `from_page` on away from everybody who maps them, copies of
 /// them included: the file was truncated (ftruncate(2)).
 pub fn unmap_file_range(k: &mut Kernel, m: &mut dyn Machine, inode: InodeId, from_page: u64) {

@@ -40,8 +40,12 @@ pub fn release(k: &mut Kernel, mm: Held<MmId>) {
         group,
         sources,
         area_charges: mut charges,
+        exe,
         ..
     } = mm;
+    if let Some(exe) = exe {
+        super::stop_running(k, exe);
+    }
     charges.push(charge);
     for held in sources.into_values() {
         release_source(k, id, held);

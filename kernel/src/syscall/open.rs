@@ -170,6 +170,9 @@ fn open_inode(
         k.fs.writable(mount)?;
     }
     inode.permit(&who, want)?;
+    if want & 2 != 0 && k.spaces.runs(id) {
+        return Err(Errno::ETXTBSY.into());
+    }
     if flags & linux::O_NOATIME != 0 {
         inode.owned(&who)?;
     }
@@ -198,6 +201,7 @@ fn open_inode(
 fn empty(k: &mut Kernel, cx: &mut Cx, id: InodeId) -> Result<(), Errno> {
     let now = Time::now(cx.m);
     crate::fs::pages::truncate(&mut Store::of(k), cx.m, id, 0)?;
+    crate::mm::truncated(k, cx.m, id, 0);
     let inode = k.fs.inode_mut(id)?;
     inode.touch(now);
     dir::clear_set_ids(inode);

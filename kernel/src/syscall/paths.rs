@@ -432,6 +432,9 @@ fn truncate(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     }
     k.fs.writable(pos.mount)?;
     object.permit(&super::place::access(&caller(k, cx)?.cred), 2)?;
+    if k.spaces.runs(inode) {
+        return Err(Errno::ETXTBSY.into());
+    }
     io::truncate(k, cx, inode, size)?;
     Ok(0)
 }
