@@ -5,6 +5,7 @@
 //! berth: exit N              the command exited with code N, 0 to 255
 //! berth: signal N            the command was killed by signal N, 1 to 64
 //! berth: audit clean         the leak audit found every count at its baseline
+//! berth: audit kept TEXT     what the files that were left behind keep: no leak
 //! berth: audit leak TEXT     it did not
 //! berth: icount NAME VALUE   a figure
 //! 1..N, ok ..., not ok ...   TAP of a test program
@@ -110,7 +111,7 @@ impl Report {
         } else if let Some(figure) = text.strip_prefix("icount ") {
             let (name, value) = figure.split_once(' ')?;
             self.icounts.push((name.to_owned(), value.to_owned()));
-        } else if text != "audit clean" {
+        } else if text != "audit clean" && !text.starts_with("audit kept ") {
             return None;
         }
         Some(())
