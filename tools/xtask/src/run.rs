@@ -45,6 +45,9 @@ pub fn run(paths: &Paths, options: &RunOptions) -> Result<u8> {
     for (name, value) in &report.icounts {
         eprintln!("berth: icount {name} {value}");
     }
+    for name in &report.tap.failed {
+        eprintln!("xtask: not ok: {name}");
+    }
     Ok(match judge(ended.end, &report) {
         Verdict::Command(status) => status,
         Verdict::Failed(reason) => {
