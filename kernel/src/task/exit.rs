@@ -367,9 +367,8 @@ fn give_children_away(k: &mut Kernel, id: ProcessId) {
             continue;
         };
         process.parent = adopter;
-        if process.exit_signal != 0 {
-            process.exit_signal = linux::SIGCHLD;
-        }
+        // Whatever clone(2) asked for, or the one who adopts it would not wait for it.
+        process.exit_signal = linux::SIGCHLD;
         let ended = process.ended;
         if let Some(adopter) = adopter.and_then(|a| k.tasks.processes.get_mut(a)) {
             adopter.children.insert(child);

@@ -37,12 +37,12 @@ fn in_child(fault: &Fault) -> Result<(), String> {
     let waited = waitpid(Some(pid), WaitOptions::empty()).map_err(|errno| format!("wait: {errno}"));
     let (_, status) = waited?.ok_or("wait: nothing")?;
     match status.terminating_signal() {
-        Some(signal) if signal == fault.signal => Ok(()),
-        Some(signal) => Err(format!("signal {signal}, not {}", fault.signal)),
+        Some(signal) if fault.signals.contains(&signal) => Ok(()),
+        Some(signal) => Err(format!("signal {signal}, not {:?}", fault.signals)),
         None => Err(format!(
-            "exit {:?}, not signal {}",
+            "exit {:?}, not signal {:?}",
             status.exit_status(),
-            fault.signal
+            fault.signals
         )),
     }
 }

@@ -12,25 +12,35 @@ use crate::raw::{Fork, fork};
 pub type Call = (u64, [u64; 6]);
 
 /// Starts a process that makes the `calls` in turn and writes a byte to `progress` after each. It
-/// ends itself with code 0 after the last one, unless a call ended or damaged it before.
+/// ends itself with code 0 after the last one, unless a call ended or damaged it before. Its
+/// standard streams are `null`.
 ///
 /// # Errors
 /// See fork(2).
-pub fn in_child(calls: &[Call], progress: BorrowedFd<'_>) -> Result<Pid, Errno> {
-    let pipe = progress.as_raw_fd() as u64;
+pub fn in_child(
+    calls: &[Call],
+    progress: BorrowedFd<'_>,
+    null: BorrowedFd<'_>,
+) -> Result<Pid, Errno> {
+    let (pipe, null) = (progress.as_raw_fd() as u64, null.as_raw_fd() as u64);
     match fork()? {
         Fork::Parent(pid) => Ok(pid),
-        Fork::Child => child(calls, pipe),
+        Fork::Child => child(calls, pipe, null),
     }
 }
 
 const WRITE: u64 = 1;
+const DUP2: u64 = 33;
 const EXIT: u64 = 60;
 const SETSID: u64 = 112;
 const GETTID: u64 = 186;
 
 /// Uses nothing of the standard library: any call may have pulled it from under us.
-fn child(calls: &[Call], pipe: u64) -> ! {
+fn child(calls: &[Call], pipe: u64, null: u64) -> ! {
+    // What a wild write writes shall not be taken for results.
+    for stream in 0..3 {
+        system_call(DUP2, [null, stream, 0, 0, 0, 0]);
+    }
     // What goes to the own group shall not reach the parent's.
     system_call(SETSID, [0; 6]);
     let me = system_call(GETTID, [0; 6]);

@@ -431,6 +431,8 @@ pub fn of_exception(vector: u8, error: u64, rip: u64) -> SigInfo {
         3 => (linux::SIGTRAP, code::KERNEL),
         4 | 5 => (linux::SIGSEGV, code::KERNEL),
         6 => (linux::SIGILL, 2),
+        // Segment not present, stack segment: push with a stack pointer that is not canonical.
+        11 | 12 => (linux::SIGBUS, code::KERNEL),
         16 | 19 => (linux::SIGFPE, 7),
         17 => (linux::SIGBUS, 1),
         _ => (linux::SIGSEGV, code::KERNEL),
