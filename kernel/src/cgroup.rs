@@ -52,6 +52,12 @@ pub struct Groups {
     arena: Arena<GroupId, Group>,
     root: GroupId,
     root_held: Held<GroupId>,
+    /// Charges until one is refused, for tests.
+    #[cfg(feature = "audit")]
+    pub refuse_after: Option<u64>,
+    /// One was refused for the test's sake: there is room.
+    #[cfg(feature = "audit")]
+    pub refused: bool,
 }
 
 impl Default for Groups {
@@ -82,6 +88,10 @@ impl Groups {
             arena,
             root: root_held.key(),
             root_held,
+            #[cfg(feature = "audit")]
+            refuse_after: None,
+            #[cfg(feature = "audit")]
+            refused: false,
         }
     }
 
@@ -169,7 +179,24 @@ impl Groups {
         self.sub(group, 0, 1);
     }
 
+    /// Whether a test wants this charge of memory refused.
+    #[cfg(feature = "audit")]
+    fn is_refused(&mut self, memory: u64) -> bool {
+        let due = self.refuse_after == Some(0) && memory > 0;
+        self.refuse_after = match self.refuse_after {
+            Some(0) if memory > 0 => None,
+            Some(left) if memory > 0 => Some(left - 1),
+            other => other,
+        };
+        self.refused |= due;
+        due
+    }
+
     fn add(&mut self, group: GroupId, memory: u64, tasks: u64) -> Result<(), NoMem> {
+        #[cfg(feature = "audit")]
+        if self.is_refused(memory) {
+            return Err(NoMem(group));
+        }
         let mut next = Some(group);
         while let Some(id) = next {
             let Some(g) = self.arena.get_mut(id) else {

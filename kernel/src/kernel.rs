@@ -192,6 +192,10 @@ impl Kernel {
     /// Finds memory after [`NoMem`]: finishes queued work, or kills in the group. Returns whether
     /// anything was freed, so that trying again makes sense.
     pub fn make_room(&mut self, m: &mut dyn Machine, no_mem: NoMem) -> bool {
+        #[cfg(feature = "audit")]
+        if core::mem::take(&mut self.groups.refused) {
+            return true;
+        }
         let before = (self.frames.free(), self.groups.usage(no_mem.0).memory);
         while self.work_slice(m) {
             if (self.frames.free(), self.groups.usage(no_mem.0).memory) != before {
@@ -384,7 +388,10 @@ impl Kernel {
                 "a task is queued once"
             );
             task.state = RunState::Runnable;
-            self.sched.add(id);
+            // Parked and woken in one trap, it still has the CPU.
+            if self.sched.current != Some(id) {
+                self.sched.add(id);
+            }
         }
     }
 

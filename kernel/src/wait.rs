@@ -194,6 +194,11 @@ impl Waits {
         core::mem::take(&mut self.woken)
     }
 
+    /// Whether a task is parked.
+    pub fn is_parked(&self, task: TaskId) -> bool {
+        self.parked.contains_key(&task)
+    }
+
     /// Parked tasks, for the audit.
     pub fn len(&self) -> usize {
         self.by_key.len() + self.by_time.len()

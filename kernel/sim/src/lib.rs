@@ -7,9 +7,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed expectation is a failed test
 
 pub mod image;
+pub mod invariants;
 mod machine;
 pub mod script;
 mod sim;
+pub mod storm;
 
 pub use machine::{Config, SimMachine};
 pub use script::{Arg, Op, Reg, Script};

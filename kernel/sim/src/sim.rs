@@ -9,6 +9,9 @@ use berth_kernel::machine::{Access, Machine, Next, PowerOff, Space, Trap, UserRe
 /// Nanoseconds that an operation takes.
 const OPERATION: u64 = 100;
 
+/// Operations without a trap after which the processor is kicked: a program may loop for ever.
+const PATIENCE: usize = 1000;
+
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
@@ -101,6 +104,18 @@ impl Sim {
     /// One trap.
     pub fn trap(&mut self, regs: UserRegs, trap: Trap) {
         self.traps += 1;
+        if std::env::var_os("BERTH_SIM_TRACE").is_some() {
+            eprintln!(
+                "{} {:?} {trap:?} rax {} rdi {:#x} rsi {:#x} rdx {:#x} r10 {:#x}",
+                self.machine.time,
+                self.kernel.sched.current,
+                regs.rax,
+                regs.rdi,
+                regs.rsi,
+                regs.rdx,
+                regs.r10
+            );
+        }
         self.next = self.kernel.on_trap(&mut self.machine, regs, trap);
     }
 
@@ -112,14 +127,15 @@ impl Sim {
 
     /// Runs user code until it traps.
     fn user(&mut self, space: Space, mut regs: UserRegs, deadline: u64) -> (UserRegs, Trap) {
-        loop {
+        for _ in 0..PATIENCE {
             if self.machine.time >= deadline {
-                return (regs, Trap::Timer);
+                break;
             }
             if let Some(trap) = self.operation(space, &mut regs, deadline) {
                 return (regs, trap);
             }
         }
+        (regs, Trap::Timer)
     }
 
     /// One operation; the trap that it caused.
