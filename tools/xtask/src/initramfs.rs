@@ -77,6 +77,14 @@ const DEVICES: [(&str, u32, (u32, u32)); 11] = [
     ("/dev/zero", 0o666, (1, 5)),
 ];
 
+/// Links of the base to what the reader of a path has open (D-2 has them in containers, too).
+const LINKS: [(&str, &str); 4] = [
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+];
+
 /// Writes the base archive, unless it is there with the same content.
 pub fn write_base(paths: &Paths) -> Result<()> {
     let archive = base(paths)?.archive()?;
@@ -132,6 +140,9 @@ fn base(paths: &Paths) -> Result<Tree> {
     }
     for (path, permissions, device) in DEVICES {
         tree.character(path, permissions, device)?;
+    }
+    for (path, target) in LINKS {
+        tree.symlink(path, target)?;
     }
     for (path, permissions, text) in TEXTS {
         tree.file(path, permissions, text.as_bytes().to_vec())?;
