@@ -2,6 +2,7 @@
 
 use super::inode::{self, What, entry_cost};
 use super::{Access, Actor, Fs, InodeId, Store, Time};
+use crate::arena::Held;
 use crate::error::{Errno, Stop};
 use linux_raw_sys::general as linux;
 
@@ -126,7 +127,7 @@ pub fn link(
     if old.is_dir() {
         return Err(Errno::EPERM.into());
     }
-    if old.nlink == 0 {
+    if old.nlink == 0 && !old.nameless {
         return Err(Errno::ENOENT.into());
     }
     if old.nlink >= LINK_MAX {
@@ -139,6 +140,7 @@ pub fn link(
     let name: inode::Name = name.into();
     if let Some(inode) = st.fs.inodes.get_mut(target) {
         inode.nlink += 1;
+        inode.nameless = false;
         inode.times.changed = actor.now;
         inode.link = Some((dir, name.clone()));
     }
@@ -146,6 +148,30 @@ pub fn link(
     above.touch(actor.now);
     above.dir_mut()?.add(name, held, charge);
     Ok(())
+}
+
+/// Makes a regular file without a name in the file system of `dir` (O_TMPFILE); with `nameable`
+/// it may be given one later. Give the reference back when it is open.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_nameless(
+    st: &mut Store,
+    actor: &Actor,
+    dir: InodeId,
+    mode: u32,
+    nameable: bool,
+) -> Result<Held<InodeId>, Stop> {
+    may_add(st.fs, &actor.access, dir)?;
+    let above = st.fs.inode(dir)?;
+    let gid = (above.mode & linux::S_ISGID != 0).then_some(above.gid);
+    let held = inode::create(st, actor, above.sb, What::Regular, mode, None)?;
+    if let Some(inode) = st.fs.inodes.get_mut(held.key()) {
+        inode.nlink = 0;
+        inode.nameless = nameable;
+        inherit_group(inode, gid, &actor.access);
+    }
+    Ok(held)
 }
 
 /// Removes a name of something that is not a directory (unlink(2)).
@@ -207,12 +233,7 @@ pub(super) fn remove(st: &mut Store, now: Time, dir: InodeId, name: &[u8]) {
 }
 
 /// Counts a name of an inode less, and the subdirectory of its directory.
-pub(super) fn drop_link(
-    st: &mut Store,
-    now: Time,
-    dir: InodeId,
-    held: crate::arena::Held<InodeId>,
-) {
+pub(super) fn drop_link(st: &mut Store, now: Time, dir: InodeId, held: Held<InodeId>) {
     let mut was_dir = false;
     if let Some(inode) = st.fs.inodes.get_mut(held.key()) {
         was_dir = inode.is_dir();

@@ -36,6 +36,8 @@ pub struct Inode {
     pub link: Option<(InodeId, Name)>,
     /// How many mounts are on it.
     pub mounted: u32,
+    /// Never had a name, but may be given one (O_TMPFILE).
+    pub nameless: bool,
 }
 
 /// The four times of an inode (inode(7)).
@@ -313,6 +315,7 @@ pub fn create(
         },
         link: None,
         mounted: 0,
+        nameless: false,
     };
     let held = st.fs.inodes.insert(inode, charge);
     if is_dir && parent.is_none() {

@@ -13,6 +13,7 @@ pub mod pages;
 pub mod path;
 pub mod pipe;
 pub mod pivot;
+pub mod record;
 pub mod rename;
 pub mod stat;
 pub mod superblock;
@@ -222,6 +223,8 @@ pub struct Fs {
     pub pipes: Arena<PipeId, pipe::Pipe>,
     /// What is mounted where: the tree of mounts. The entry keeps the mount alive.
     pub(crate) mounted: BTreeMap<Pos, Held<MountId>>,
+    /// Who has locked which parts of what (fcntl(2)).
+    pub(crate) records: BTreeMap<Node, Vec<record::Record>>,
     /// Who has locked what (flock(2)).
     pub(crate) locks: BTreeMap<Node, lock::Locks>,
     /// The last device number (minor) given to a file system instance.

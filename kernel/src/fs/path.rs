@@ -136,7 +136,14 @@ impl Up<'_> {
 
     fn inode_up(&mut self, id: InodeId) -> Option<InodeId> {
         let inode = self.fs.inodes.get(id)?;
-        let (parent, name) = inode.link.as_ref()?;
+        let Some((parent, name)) = inode.link.as_ref() else {
+            // Made without a name (O_TMPFILE).
+            if inode.nlink == 0 {
+                self.push(alloc::format!("#{}", inode.ino).as_bytes());
+                self.deleted = true;
+            }
+            return None;
+        };
         if !self.is_named(*parent, name, id) {
             self.deleted = true;
         }

@@ -5,10 +5,9 @@ use super::place::act;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::{self, FileKind, SETTABLE};
 use crate::fs::pages::{self, SIZE_MAX};
-use crate::fs::{FileId, Store, lock, pipe};
+use crate::fs::{FileId, pipe};
 use crate::mm::user;
 use crate::task::files;
-use crate::wait::{Pending, Restart, WaitKey};
 use crate::{Cx, Kernel, io};
 use linux_raw_sys::{general as linux, ioctl as request};
 
@@ -39,7 +38,7 @@ pub(super) const CALLS: &[Line] = &[
     (linux::__NR_fdatasync, "fdatasync", fsync),
     (linux::__NR_syncfs, "syncfs", syncfs),
     (linux::__NR_sync, "sync", sync),
-    (linux::__NR_flock, "flock", flock),
+    (linux::__NR_flock, "flock", super::locks::flock),
     (linux::__NR_sendfile, "sendfile", sendfile),
     (
         linux::__NR_copy_file_range,
@@ -196,9 +195,7 @@ fn dup_from(k: &mut Kernel, cx: &mut Cx, fd: u64, from: u64, cloexec: bool) -> C
     let id = files::any_file(k, cx.task, fd)?;
     let new = files::room(k, cx.task, from)?;
     let held = k.fs.files.hold(id).ok_or(Errno::EBADF)?;
-    if let Some(old) = files::put(k, cx.task, new, held, cloexec) {
-        io::release(k, old);
-    }
+    files::put(k, cx.task, new, held, cloexec);
     Ok(u64::from(new))
 }
 
@@ -222,9 +219,7 @@ fn dup3(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
 fn dup_to(k: &mut Kernel, cx: &mut Cx, id: FileId, to: u64, cloexec: bool) -> Call {
     let new = files::room_at(k, cx.task, to)?;
     let held = k.fs.files.hold(id).ok_or(Errno::EBADF)?;
-    if let Some(old) = files::put(k, cx.task, new, held, cloexec) {
-        io::release(k, old);
-    }
+    files::put(k, cx.task, new, held, cloexec);
     Ok(u64::from(new))
 }
 
@@ -249,6 +244,10 @@ fn fcntl(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
             Ok(0)
         }
         linux::F_GETFL => Ok(u64::from(k.fs.file(id)?.flags)),
+        linux::F_GETLK | linux::F_SETLK | linux::F_SETLKW => {
+            let id = files::file(k, cx.task, a[0])?;
+            super::locks::fcntl_lock(k, cx, id, a)
+        }
         _ => fcntl_open(k, files::file(k, cx.task, a[0])?, a),
     }
 }
@@ -305,9 +304,7 @@ fn make_pipe(k: &mut Kernel, cx: &mut Cx, addr: u64, flags: u32) -> Call {
     };
     let cloexec = flags & linux::O_CLOEXEC != 0;
     for (fd, held) in [(first, read), (second, write)] {
-        if let Some(old) = files::put(k, cx.task, fd, held, cloexec) {
-            io::release(k, old);
-        }
+        files::put(k, cx.task, fd, held, cloexec);
     }
     user::put(k, cx, &out, 0, &first.to_le_bytes());
     user::put(k, cx, &out, 4, &second.to_le_bytes());
@@ -396,29 +393,6 @@ fn syncfs(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
 
 fn sync(_k: &mut Kernel, _cx: &mut Cx, _a: &[u64; 6]) -> Call {
     Ok(0)
-}
-
-fn flock(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let id = files::file(k, cx.task, a[0])?;
-    let node = k.fs.file(id)?.at.pos().node;
-    let nonblocking = a[1] as u32 & linux::LOCK_NB != 0;
-    let exclusive = match a[1] as u32 & !linux::LOCK_NB {
-        linux::LOCK_UN => {
-            lock::forget(&mut Store::of(k), id, node);
-            return Ok(0);
-        }
-        linux::LOCK_SH => false,
-        linux::LOCK_EX => true,
-        _ => return Err(Errno::EINVAL.into()),
-    };
-    if lock::take(&mut Store::of(k), id, node, exclusive) {
-        return Ok(0);
-    }
-    if nonblocking {
-        return Err(Errno::EAGAIN.into());
-    }
-    let pending = Pending::on(WaitKey::Lock(node), Restart::Sys);
-    Err(Stop::Wait(pending.with(cx.resume.unwrap_or_default())))
 }
 
 /// Where a copy reads or writes: an offset in the caller's memory, or the file's own.

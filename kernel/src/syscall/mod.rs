@@ -4,6 +4,7 @@ mod container;
 mod exec;
 mod files;
 mod ident;
+mod locks;
 mod memory;
 mod mounts;
 mod namespaces;

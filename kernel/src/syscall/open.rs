@@ -1,7 +1,7 @@
 //! Opening (open(2)).
 
 use super::Line;
-use super::place::{FDCWD, access, act, caller, path, walk};
+use super::place::{FDCWD, access, act, caller, find, kept, path, walk};
 use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::{self, Kind, What};
@@ -11,7 +11,7 @@ use crate::fs::walk::{Found, WalkFlags};
 use crate::fs::{FileId, InodeId, Location, Node, Pos, Store, Time, ViewNode, dir};
 use crate::task::files;
 use crate::wait::{Pending, Restart, Resume, WaitKey};
-use crate::{Cx, Kernel, dev, io, views};
+use crate::{Cx, Kernel, dev, views};
 use linux_raw_sys::general as linux;
 
 pub(super) const CALLS: &[Line] = &[
@@ -43,19 +43,23 @@ fn open_at(k: &mut Kernel, cx: &mut Cx, dirfd: u64, addr: u64, mut flags: u32, m
     if flags & linux::O_PATH != 0 {
         flags &= WITH_PATH;
     }
-    if flags & TMPFILE != 0 {
-        return Err(Errno::EOPNOTSUPP.into());
+    let temporary = flags & TMPFILE != 0;
+    let writes = flags & linux::O_ACCMODE != linux::O_RDONLY;
+    if temporary && (flags & linux::O_DIRECTORY == 0 || !writes) {
+        return Err(Errno::EINVAL.into());
     }
     if flags & linux::O_CREAT != 0 && flags & linux::O_DIRECTORY != 0 {
         return Err(Errno::EINVAL.into());
     }
     let path = path(k, cx, addr)?;
     let fd = files::room(k, cx.task, 0)?;
-    let file = open_path(k, cx, dirfd, &path, flags, mode)?;
+    let file = if temporary {
+        open_nameless(k, cx, dirfd, &path, flags, mode)?
+    } else {
+        open_path(k, cx, dirfd, &path, flags, mode)?
+    };
     let cloexec = flags & linux::O_CLOEXEC != 0;
-    if let Some(old) = files::put(k, cx.task, fd, file, cloexec) {
-        io::release(k, old);
-    }
+    files::put(k, cx.task, fd, file, cloexec);
     Ok(u64::from(fd))
 }
 
@@ -103,6 +107,33 @@ fn open_path(
             open::open(&mut st, actor.group, location, flags)
         }
     }
+}
+
+/// O_TMPFILE: a file in a directory's file system that has no name there.
+fn open_nameless(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    dirfd: u64,
+    path: &[u8],
+    flags: u32,
+    mode: u32,
+) -> Result<Held<FileId>, Stop> {
+    let dir = find(k, cx, dirfd, path, WalkFlags::DIRECTORY)?.pos;
+    k.fs.writable(dir.mount)?;
+    let above = kept(dir, Errno::EOPNOTSUPP)?;
+    let umask = files::context(k, cx.task)?.umask;
+    let (mut st, actor) = act(k, cx)?;
+    let nameable = flags & linux::O_EXCL == 0;
+    let held = dir::make_nameless(&mut st, &actor, above, mode & !umask, nameable)?;
+    let pos = Pos {
+        mount: dir.mount,
+        node: Node::Inode(held.key()),
+    };
+    let location = Location { pos, name: None };
+    let flags = flags & !linux::O_DIRECTORY;
+    let file = open::open(&mut st, actor.group, location, flags);
+    st.release_inode(held);
+    file
 }
 
 fn open_found(

@@ -2,10 +2,10 @@
 
 use super::{Descriptor, Files, FilesId, FsContext, FsContextId, TaskId, limits};
 use crate::Kernel;
-use crate::arena::{Arena, Held};
+use crate::arena::{Arena, Held, Key};
 use crate::cgroup::{Charge, GroupId};
 use crate::error::{Errno, NoMem, Stop};
-use crate::fs::{self, FileId, Pos};
+use crate::fs::{self, FileId, Pos, Store, record};
 use crate::io;
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -133,26 +133,40 @@ fn grow(k: &mut Kernel, task: TaskId, id: FilesId, fd: usize) -> Result<(), Stop
     Ok(())
 }
 
-/// Puts an open file under a number that [`room`] or [`room_at`] gave; returns what was there.
-pub fn put(
-    k: &mut Kernel,
-    task: TaskId,
-    fd: u32,
-    file: Held<FileId>,
-    cloexec: bool,
-) -> Option<Held<FileId>> {
-    let descriptor = Descriptor { file, cloexec };
-    let files = table(k, task).ok().and_then(|id| k.tasks.files.get_mut(id));
-    let Some(files) = files else {
-        return Some(descriptor.file);
+/// Puts an open file under a number that [`room`] or [`room_at`] gave; closes what was there.
+pub fn put(k: &mut Kernel, task: TaskId, fd: u32, file: Held<FileId>, cloexec: bool) {
+    let Ok(id) = table(k, task) else {
+        return io::release(k, file);
     };
-    if files.lowest == fd as usize {
-        files.lowest += 1;
+    let slot = k.tasks.files.get_mut(id).and_then(|files| {
+        if files.lowest == fd as usize {
+            files.lowest += 1;
+        }
+        files.table.get_mut(fd as usize)
+    });
+    match slot {
+        Some(slot) => {
+            if let Some(old) = slot.replace(Descriptor { file, cloexec }) {
+                closed(k, id, old.file);
+            }
+        }
+        None => io::release(k, file),
     }
-    match files.table.get_mut(fd as usize) {
-        Some(slot) => slot.replace(descriptor).map(|old| old.file),
-        None => Some(descriptor.file),
+}
+
+/// A table's name in the locks of files.
+pub fn name(id: FilesId) -> u64 {
+    u64::from(id.index()) << 32 | u64::from(id.generation())
+}
+
+/// A descriptor was taken out of a table: the locks that the table had on its file go.
+fn closed(k: &mut Kernel, id: FilesId, file: Held<FileId>) {
+    if !k.fs.records.is_empty() {
+        if let Some(node) = k.fs.files.get(file.key()).map(|f| f.at.pos().node) {
+            record::closed(&mut Store::of(k), node, name(id));
+        }
     }
+    io::release(k, file);
 }
 
 /// Sets whether execve closes a descriptor.
@@ -178,7 +192,7 @@ pub fn close(k: &mut Kernel, task: TaskId, fd: u64) -> Result<(), Errno> {
     let slot = files.table.get_mut(fd).ok_or(Errno::EBADF)?;
     let old = slot.take().ok_or(Errno::EBADF)?;
     files.lowest = files.lowest.min(fd);
-    io::release(k, old.file);
+    closed(k, id, old.file);
     Ok(())
 }
 
@@ -206,7 +220,7 @@ pub fn close_range(
             }
         } else if let Some(old) = slot.take() {
             files.lowest = files.lowest.min(fd);
-            io::release(k, old.file);
+            closed(k, id, old.file);
         }
     }
     Ok(())
@@ -295,6 +309,7 @@ pub fn duplicate(k: &mut Kernel, from: FilesId, group: GroupId) -> Result<Held<F
 
 /// Gives a table back; the last reference closes what is in it.
 pub fn release(k: &mut Kernel, held: Held<FilesId>) {
+    let id = held.key();
     let Some((files, charge)) = k.tasks.files.release(held) else {
         return;
     };
@@ -303,7 +318,7 @@ pub fn release(k: &mut Kernel, held: Held<FilesId>) {
         k.groups.give_back(charge);
     }
     for descriptor in files.table.into_iter().flatten() {
-        io::release(k, descriptor.file);
+        closed(k, id, descriptor.file);
     }
 }
 
@@ -320,7 +335,7 @@ pub fn close_on_exec(k: &mut Kernel, id: FilesId) {
         if slot.as_ref().is_some_and(|d| d.cloexec) {
             files.lowest = files.lowest.min(fd);
             if let Some(old) = slot.take() {
-                io::release(k, old.file);
+                closed(k, id, old.file);
             }
         }
     }

@@ -106,11 +106,7 @@ fn opening_follows_the_rules_of_its_flags() {
         ),
         ("/none", linux::O_RDWR, Err(Errno::ENOENT)),
         ("/none/x", CREATE, Err(Errno::ENOENT)),
-        (
-            "/tmp",
-            linux::O_TMPFILE | linux::O_RDWR,
-            Err(Errno::EOPNOTSUPP),
-        ),
+        ("/a", linux::O_TMPFILE, Err(Errno::EINVAL)),
         ("/a/b/c/file", linux::O_RDWR, Ok(())),
         ("/", linux::O_RDONLY, Ok(())),
     ];
@@ -340,4 +336,52 @@ fn times_are_set_and_kept() {
         b.call(linux::__NR_utimensat, &[FDCWD, path, OUT + 4096, 0]),
         Err(e(Errno::EINVAL))
     );
+}
+
+#[test]
+fn a_file_without_a_name_can_be_given_one() {
+    let mut b = Bench::new();
+    let exclusive = linux::O_TMPFILE | linux::O_RDWR | linux::O_EXCL;
+    for (flags, linked) in [(linux::O_TMPFILE | linux::O_RDWR, true), (exclusive, false)] {
+        let fd = b.open("/", flags).unwrap();
+        b.write(fd, b"made").unwrap();
+        b.call(linux::__NR_fstat, &[fd, OUT]).unwrap();
+        assert_eq!(b.facts().nlink, 0);
+        let (empty, to) = (b.text(""), b.text("/named"));
+        let at = u64::from(linux::AT_EMPTY_PATH);
+        let call = b.call(linux::__NR_linkat, &[fd, empty, FDCWD, to, at]);
+        assert_eq!(call.is_ok(), linked);
+        b.close(fd);
+        let content = b.content("/named");
+        assert_eq!(content.is_ok(), linked, "{content:?}");
+        let _ = b.on(linux::__NR_unlink, "/named", &[]);
+    }
+    b.end();
+}
+
+#[test]
+fn locks_of_parts_are_taken_and_told() {
+    let mut b = Bench::new();
+    b.file("/f", "0123456789");
+    let fd = b.open("/f", linux::O_RDWR).unwrap();
+    let mut flock = vec![0; 32];
+    flock[0] = linux::F_WRLCK as u8;
+    b.put(OUT, &flock);
+    let fcntl = linux::__NR_fcntl;
+    let set = u64::from(linux::F_SETLK);
+    assert_eq!(b.call(fcntl, &[fd, set, OUT]), Ok(0));
+    // One's own lock stands against nothing of one's own.
+    assert_eq!(b.call(fcntl, &[fd, u64::from(linux::F_GETLK), OUT]), Ok(0));
+    assert_eq!(b.get(OUT, 1), [linux::F_UNLCK as u8]);
+    flock[0] = 9;
+    b.put(OUT, &flock);
+    assert_eq!(b.call(fcntl, &[fd, set, OUT]), Err(e(Errno::EINVAL)));
+    let reader = b.open("/f", linux::O_RDONLY).unwrap();
+    flock[0] = linux::F_WRLCK as u8;
+    b.put(OUT, &flock);
+    assert_eq!(b.call(fcntl, &[reader, set, OUT]), Err(e(Errno::EBADF)));
+    b.close(fd);
+    b.close(reader);
+    b.on(linux::__NR_unlink, "/f", &[]).unwrap();
+    b.end();
 }
