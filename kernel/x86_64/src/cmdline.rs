@@ -7,6 +7,11 @@ pub fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
         .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
 }
 
+/// Whether a word is on the line.
+pub fn has(line: &str, word: &str) -> bool {
+    line.split_ascii_whitespace().any(|other| other == word)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -16,6 +21,12 @@ mod tests {
         let line = " loglevel=info\tdemo selftest=panic  loglevel=debug ";
         assert_eq!(value(line, "loglevel"), Some("debug"));
         assert_eq!(value(line, "selftest"), Some("panic"));
+    }
+
+    #[test]
+    fn words_count_whole() {
+        assert!(has("mode=cmd figures", "figures"));
+        assert!(!has("mode=figures xfigures", "figures"));
     }
 
     #[test]

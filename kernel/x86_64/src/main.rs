@@ -22,6 +22,8 @@ mod cpu;
 #[cfg(target_os = "none")]
 mod dev;
 #[cfg(target_os = "none")]
+mod figures;
+#[cfg(target_os = "none")]
 mod logger;
 #[cfg(target_os = "none")]
 mod machine;

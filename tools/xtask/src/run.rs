@@ -67,6 +67,9 @@ fn kernel_parameters(options: &RunOptions, interactive: bool) -> String {
     if interactive {
         words.push("shell");
     }
+    if options.icount {
+        words.push("figures");
+    }
     words.extend(options.append.iter().map(String::as_str));
     words.join(" ")
 }

@@ -6,10 +6,11 @@ mod pvh;
 use crate::cpu::user::User;
 use crate::cpu::{self, run, stacks};
 use crate::dev::{clock, power, serial};
+use crate::figures::Figures;
 use crate::machine::X86;
 use crate::{cmdline, logger, selftest};
 use berth_kernel::Kernel;
-use berth_kernel::machine::PowerOff;
+use berth_kernel::machine::{Machine, PowerOff};
 pub use memory::Memory;
 pub use pvh::BootInfo;
 
@@ -50,7 +51,15 @@ fn run_kernel(machine: &mut X86, user: &mut User) -> PowerOff {
         Ok(kernel) => kernel,
         Err(error) => panic!("the system does not come up: {error}"),
     };
-    run::serve(user, machine, |machine, regs, trap| {
-        kernel.on_trap(machine, regs, trap)
-    })
+    if !cmdline::has(machine.command_line(), "figures") {
+        return run::serve(user, machine, |machine, regs, trap| {
+            kernel.on_trap(machine, regs, trap)
+        });
+    }
+    let mut figures = Figures::new();
+    let how = run::serve(user, machine, |machine, regs, trap| {
+        figures.measure(&regs, trap, || kernel.on_trap(machine, regs, trap))
+    });
+    figures.report();
+    how
 }

@@ -37,10 +37,17 @@ pub fn start() {
     START.store(counter(), Ordering::Relaxed);
 }
 
+/// Counts from [`start`] to a value of the counter.
+pub fn since_start(count: u64) -> u64 {
+    count.saturating_sub(START.load(Ordering::Relaxed))
+}
+
 /// Nanoseconds since [`start`]; zero until [`calibrate`] knows better.
 pub fn now() -> u64 {
-    let counts = counter().saturating_sub(START.load(Ordering::Relaxed));
-    scale(counts, NANOS_PER_COUNT.load(Ordering::Relaxed))
+    scale(
+        since_start(counter()),
+        NANOS_PER_COUNT.load(Ordering::Relaxed),
+    )
 }
 
 /// Ticks of the timer for a span of nanoseconds: at least one, at most what the timer holds.

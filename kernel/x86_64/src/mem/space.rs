@@ -163,31 +163,61 @@ pub fn query(space: Space, addr: u64) -> Option<Mapped> {
 /// The first mapped page in `[from, end)`.
 pub fn next_mapped(space: Space, from: u64, end: u64) -> Option<(u64, Mapped)> {
     let end = end.min(layout::LOWER_HALF_END);
-    let from = from & !(layout::PAGE - 1);
-    first_in(table::table(space.0), 4, from, end).map(|(addr, value)| (addr, mapped(value)))
+    let mut from = from & !(layout::PAGE - 1);
+    if from >= end {
+        return None;
+    }
+    // Mostly the next page is near.
+    if let Some((_, table)) = last_table(space, from) {
+        let table_end = end.min(layout::next_entry(from, 2));
+        if let Some((addr, value, _)) = in_use(table, 1, from, table_end).next() {
+            return Some((addr, mapped(value)));
+        }
+        from = table_end;
+        if from == end {
+            return None;
+        }
+    }
+    let (addr, value) = first_in(table::table(space.0), 4, from, end)?;
+    Some((addr, mapped(value)))
+}
+
+/// The entries in use of `table` for addresses from `from` to below `end`, which it spans, each
+/// with its first such address and its value.
+#[inline]
+fn in_use(
+    table: &Table,
+    level: u32,
+    from: u64,
+    end: u64,
+) -> impl Iterator<Item = (u64, u64, &AtomicU64)> {
+    let (first, last) = (layout::index(from, level), layout::index(end - 1, level));
+    let base = from & !(layout::span(level) - 1);
+    let mut next = first;
+    core::iter::from_fn(move || {
+        let rest = table.get(next..=last)?;
+        let is_used = |entry: &AtomicU64| table::is_present(entry.load(Ordering::Relaxed));
+        let at = next + rest.iter().position(is_used)?;
+        next = at + 1;
+        let entry = table.get(at)?;
+        let addr = base + (at - first) as u64 * layout::span(level);
+        Some((addr.max(from), entry.load(Ordering::Relaxed), entry))
+    })
 }
 
 fn first_in(table: &Table, level: u32, from: u64, end: u64) -> Option<(u64, u64)> {
-    let mut addr = from;
-    while addr < end {
-        let value = table[layout::index(addr, level)].load(Ordering::Relaxed);
-        let next = layout::next_entry(addr, level);
-        if table::is_present(value) {
-            if level == 1 {
-                return Some((addr, value));
-            }
-            if value & COUNT != 0 {
-                let below = table::table(table::frame_of(value));
-                let found = first_in(below, level - 1, addr, end.min(next));
-                if found.is_some() {
-                    return found;
-                }
+    for (addr, value, _) in in_use(table, level, from, end) {
+        if level == 1 {
+            return Some((addr, value));
+        }
+        if value & COUNT != 0 {
+            let below = table::table(table::frame_of(value));
+            let end = end.min(layout::next_entry(addr, level));
+            let found = first_in(below, level - 1, addr, end);
+            if found.is_some() {
+                return found;
             }
         }
-        if layout::index(addr, level) == ENTRIES - 1 {
-            return None;
-        }
-        addr = next;
     }
     None
 }
@@ -201,6 +231,9 @@ pub fn trim_tables(
     free: &mut dyn FnMut(Frame),
 ) -> bool {
     let end = end.min(layout::LOWER_HALF_END);
+    if from >= end {
+        return false;
+    }
     let mut trim = Trim { left: most, free };
     let more = trim.below(table::table(space.0), None, 4, from, end);
     let current = current() == space.0;
@@ -229,40 +262,21 @@ impl Trim<'_> {
         from: u64,
         end: u64,
     ) -> bool {
-        let mut unseen = counter.map_or(ENTRIES, entries_in);
-        let mut addr = from;
-        while addr < end && unseen > 0 {
-            let entry = &table[layout::index(addr, level)];
-            let value = entry.load(Ordering::Relaxed);
-            let next = layout::next_entry(addr, level);
-            if table::is_present(value) {
-                unseen -= 1;
-                let frame = table::frame_of(value);
-                if level > 2
-                    && self.below(
-                        table::table(frame),
-                        Some(entry),
-                        level - 1,
-                        addr,
-                        end.min(next),
-                    )
-                {
+        for (addr, value, entry) in in_use(table, level, from, end) {
+            let frame = table::frame_of(value);
+            let end = end.min(layout::next_entry(addr, level));
+            if level > 2 && self.below(table::table(frame), Some(entry), level - 1, addr, end) {
+                return true;
+            }
+            if entries_in(entry) == 0 {
+                if self.left == 0 {
                     return true;
                 }
-                if entries_in(entry) == 0 {
-                    if self.left == 0 {
-                        return true;
-                    }
-                    self.left -= 1;
-                    entry.store(0, Ordering::Relaxed);
-                    count(counter, -1);
-                    (self.free)(frame);
-                }
+                self.left -= 1;
+                entry.store(0, Ordering::Relaxed);
+                count(counter, -1);
+                (self.free)(frame);
             }
-            if layout::index(addr, level) == ENTRIES - 1 {
-                break;
-            }
-            addr = next;
         }
         false
     }
