@@ -5,7 +5,7 @@ use crate::paths::Paths;
 use crate::process::output;
 use crate::setup;
 use crate::symbols;
-use crate::toolchain::{KERNEL, Toolchain, USERLAND};
+use crate::toolchain::{Compilers, KERNEL, Toolchain, USERLAND};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,15 +19,15 @@ pub const PROGRAMS: [(&str, &str); 3] = [
 
 /// Builds all that a boot needs.
 pub fn all(paths: &Paths) -> Result<()> {
-    setup::for_run(paths)?;
-    kernel(paths)?;
-    userland(paths)?;
+    let compilers = setup::for_run(paths)?;
+    kernel(paths, &compilers)?;
+    userland(paths, &compilers)?;
     initramfs::write_base(paths)
 }
 
 /// Builds the kernel; the result is [`Paths::kernel_elf`].
-pub fn kernel(paths: &Paths) -> Result<()> {
-    let toolchain = Toolchain::find(KERNEL)?;
+pub fn kernel(paths: &Paths, compilers: &Compilers) -> Result<()> {
+    let toolchain = compilers.for_target(KERNEL)?;
     announce("the kernel", &paths.kernel_elf());
     let mut cargo = bare_cargo(paths, &toolchain, "build", KERNEL)?;
     cargo.args(["--release", "--package", "berth-x86_64"]);
@@ -64,8 +64,8 @@ pub fn bare_cargo(
 }
 
 /// Builds the programs; the results are in [`Paths::guest_programs`].
-pub fn userland(paths: &Paths) -> Result<()> {
-    let toolchain = Toolchain::find(USERLAND)?;
+pub fn userland(paths: &Paths, compilers: &Compilers) -> Result<()> {
+    let toolchain = compilers.for_target(USERLAND)?;
     announce("the programs", &paths.guest_programs());
     let mut cargo = toolchain.cargo("build")?;
     cargo

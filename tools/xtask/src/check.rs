@@ -6,7 +6,7 @@ use crate::process::run;
 use crate::setup;
 use crate::testing;
 use crate::tidy;
-use crate::toolchain::{KERNEL, Toolchain, host_cargo};
+use crate::toolchain::{Compilers, KERNEL, host_cargo};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -65,7 +65,7 @@ fn host_lints(paths: &Paths) -> Result<()> {
 
 /// On the host only a stub of the bootable crate is compiled, so its real code is linted here.
 fn kernel_lints(paths: &Paths) -> Result<()> {
-    let toolchain = Toolchain::find(KERNEL)?;
+    let toolchain = Compilers::look().for_target(KERNEL)?;
     let mut cargo = bare_cargo(paths, &toolchain, "clippy", KERNEL)?;
     run(cargo.args([
         "--release",
@@ -80,7 +80,7 @@ fn kernel_lints(paths: &Paths) -> Result<()> {
 /// Other kernels take the core to other processors, with and without an allocator.
 fn portable_core(paths: &Paths) -> Result<()> {
     for target in ["riscv64gc-unknown-none-elf", "aarch64-unknown-none"] {
-        let toolchain = Toolchain::find(target)?;
+        let toolchain = Compilers::look().for_target(target)?;
         for features in [&[][..], &["--no-default-features"]] {
             let mut cargo = bare_cargo(paths, &toolchain, "clippy", target)?;
             cargo.args(["--package", "berth-oci"]).args(features);

@@ -5,7 +5,7 @@
 use crate::initramfs::static_busybox;
 use crate::paths::Paths;
 use crate::process::{find_program, output, run};
-use crate::toolchain::{KERNEL, Toolchain, USERLAND, host_cargo};
+use crate::toolchain::{Compilers, KERNEL, USERLAND, host_cargo};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
@@ -21,9 +21,9 @@ struct Missing {
 
 /// Installs what is missing for building and booting, and says what was found.
 pub fn all(paths: &Paths) -> Result<()> {
-    for_run(paths)?;
+    let compilers = for_run(paths)?;
     for target in [KERNEL, USERLAND] {
-        let toolchain = Toolchain::find(target)?;
+        let toolchain = compilers.for_target(target)?;
         let library = if toolchain.build_std {
             "built from source"
         } else {
@@ -49,25 +49,27 @@ pub fn all(paths: &Paths) -> Result<()> {
 }
 
 /// Makes sure that everything for building and booting is there.
-pub fn for_run(paths: &Paths) -> Result<()> {
-    let mut missing = missing_tools();
-    if missing.is_empty() {
-        return Ok(());
-    }
+pub fn for_run(paths: &Paths) -> Result<Compilers> {
+    let mut compilers = Compilers::look();
+    let mut missing = missing_tools(&compilers);
     if missing.iter().any(|need| need.packages == RUST) && add_rustup_targets(paths) {
-        missing = missing_tools();
+        compilers = Compilers::look();
+        missing = missing_tools(&compilers);
     }
-    install(&missing)?;
-    let still = missing_tools();
-    if !still.is_empty() {
-        bail!("still missing after installation: {}", names(&still));
+    if !missing.is_empty() {
+        install(&missing)?;
+        compilers = Compilers::look();
+        missing = missing_tools(&compilers);
     }
-    Ok(())
+    if !missing.is_empty() {
+        bail!("still missing after installation: {}", names(&missing));
+    }
+    Ok(compilers)
 }
 
 /// Makes sure that the sources can be formatted and linted, for the host and for the kernel's target.
 pub fn for_check(paths: &Paths) -> Result<()> {
-    for_run(paths)?;
+    let compilers = for_run(paths)?;
     let mut missing = Vec::new();
     let mut need = |present: bool, what: &str, packages| {
         if !present {
@@ -82,7 +84,7 @@ pub fn for_check(paths: &Paths) -> Result<()> {
     need(answers("fmt"), "rustfmt", &["rustfmt-web"]);
     need(answers("clippy"), "clippy", &["rust-web-clippy"]);
     need(
-        Toolchain::find(KERNEL)?.has_clippy(),
+        compilers.for_target(KERNEL)?.has_clippy(),
         "clippy for the kernel's target",
         &["rust-web-clippy"],
     );
@@ -91,7 +93,7 @@ pub fn for_check(paths: &Paths) -> Result<()> {
 
 const RUST: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
 
-fn missing_tools() -> Vec<Missing> {
+fn missing_tools(compilers: &Compilers) -> Vec<Missing> {
     let mut missing = Vec::new();
     let mut need = |present: bool, what: &str, packages| {
         if !present {
@@ -109,11 +111,11 @@ fn missing_tools() -> Vec<Missing> {
     );
     need(find_program("ld").is_some(), "ld", &["binutils"]);
     need(
-        Toolchain::find(KERNEL).is_ok(),
+        compilers.for_target(KERNEL).is_ok(),
         "a compiler for the kernel",
         RUST,
     );
-    match Toolchain::find(USERLAND) {
+    match compilers.for_target(USERLAND) {
         Err(_) => need(false, "a compiler for the programs", RUST),
         Ok(toolchain) if !toolchain.build_std => {}
         Ok(_) => {

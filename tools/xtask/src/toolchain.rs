@@ -31,16 +31,50 @@ pub struct Toolchain {
     pub build_std: bool,
 }
 
-impl Toolchain {
-    /// The first installed toolchain that can build for `target`, or an error that names the choices.
-    pub fn find(target: &str) -> Result<Self> {
-        let mut tried = Vec::new();
+/// The compilers that are installed here. To ask them what they are starts several programs, so it is done once.
+pub struct Compilers {
+    /// Best first.
+    usable: Vec<Compiler>,
+    /// Why others are not: for messages.
+    unusable: Vec<String>,
+}
+
+/// One installation.
+struct Compiler {
+    cargo: PathBuf,
+    rustc: PathBuf,
+    sysroot: PathBuf,
+}
+
+impl Compilers {
+    /// Looks for them.
+    pub fn look() -> Self {
+        let (mut usable, mut unusable) = (Vec::new(), Vec::new());
         for (cargo, rustc) in candidates() {
-            match Self::probe(target, cargo, rustc.clone()) {
-                Ok(found) => return Ok(found),
-                Err(error) => tried.push(format!("  {}: {error:#}", rustc.display())),
+            match Compiler::ask(cargo, rustc.clone()) {
+                Ok(compiler) => usable.push(compiler),
+                Err(error) => unusable.push(format!("  {}: {error:#}", rustc.display())),
             }
         }
+        Self { usable, unusable }
+    }
+
+    /// The first that can build for `target`, or an error that names the choices.
+    pub fn for_target(&self, target: &str) -> Result<Toolchain> {
+        if let Some(toolchain) = self
+            .usable
+            .iter()
+            .find_map(|compiler| compiler.for_target(target))
+        {
+            return Ok(toolchain);
+        }
+        let without = self.usable.iter().map(|compiler| {
+            format!(
+                "  {}: has neither {target} nor its own sources",
+                compiler.rustc.display()
+            )
+        });
+        let tried: Vec<String> = without.chain(self.unusable.iter().cloned()).collect();
         bail!(
             "no Rust toolchain here can build for {target}; any of these will do:\n\
              \x20 rustup target add {target}\n\
@@ -50,33 +84,36 @@ impl Toolchain {
             tried.join("\n")
         )
     }
+}
 
-    fn probe(target: &str, cargo: PathBuf, rustc: PathBuf) -> Result<Self> {
+impl Compiler {
+    fn ask(cargo: PathBuf, rustc: PathBuf) -> Result<Self> {
         let version = output(plain(&rustc).arg("--version"))?;
         if !is_new_enough(&version) {
             bail!("{} is older than 1.{}", version.trim(), OLDEST.1);
         }
         let sysroot = PathBuf::from(output(plain(&rustc).args(["--print", "sysroot"]))?.trim());
-        let precompiled = sysroot.join("lib/rustlib").join(target).join("lib");
-        let build_std = !holds_library(&precompiled, "libcore-");
-        if build_std
-            && !sysroot
-                .join("lib/rustlib/src/rust/library/core/src/lib.rs")
-                .is_file()
-        {
-            bail!(
-                "{} has neither {target} nor its own sources",
-                version.trim()
-            );
-        }
         Ok(Self {
             cargo,
             rustc,
             sysroot,
-            build_std,
         })
     }
 
+    fn for_target(&self, target: &str) -> Option<Toolchain> {
+        let libraries = self.sysroot.join("lib/rustlib");
+        let build_std = !holds_library(&libraries.join(target).join("lib"), "libcore-");
+        let has_sources = libraries.join("src/rust/library/core/src/lib.rs").is_file();
+        (!build_std || has_sources).then(|| Toolchain {
+            cargo: self.cargo.clone(),
+            rustc: self.rustc.clone(),
+            sysroot: self.sysroot.clone(),
+            build_std,
+        })
+    }
+}
+
+impl Toolchain {
     /// `cargo SUBCOMMAND` with this toolchain's own compiler, linter and nothing of the toolchain we run under.
     pub fn cargo(&self, subcommand: &str) -> Result<Command> {
         let mut command = if subcommand == "clippy" {
