@@ -4,7 +4,7 @@ use crate::arena::Held;
 use crate::error::{Errno, Stop};
 use crate::fs::superblock::{self, Limits, TmpfsOptions};
 use crate::fs::walk::Start;
-use crate::fs::{Access, Actor, Pos, Store, Time, cpio, mount, open, pipe};
+use crate::fs::{Access, Actor, Pos, Store, Time, cpio, mount, open};
 use crate::machine::Machine;
 use crate::mm::exec::{self, Caller, Image, Program};
 use crate::ns::NsSet;
@@ -74,8 +74,14 @@ impl Kernel {
         k.top_up_heap(m);
         let (ns, root) = first_root(&mut k, m)?;
         let group = k.groups.root();
-        let entries =
-            cpio::unpack(&mut Store::of(&mut k), m, group, root).map_err(BootError::Archive)?;
+        let mut archive = cpio::Unpacking::new(group, root);
+        while archive
+            .step(&mut Store::of(&mut k), m)
+            .map_err(BootError::Archive)?
+        {
+            k.top_up_heap(m);
+        }
+        let entries = archive.count();
         for range in m.initrd_release() {
             k.frames.add(range);
         }
@@ -106,8 +112,6 @@ fn first_root(k: &mut Kernel, m: &mut dyn Machine) -> Result<(NsSet, Pos), Stop>
     // Now rather than at the first pipe, which the leak audit would take for a mount left behind.
     crate::fs::pipe::home(&mut st, &actor)?;
     let root = st.fs.root_of(top.key())?;
-    // Made now, so that the first pipe of a program is not taken for something left over.
-    pipe::home(&mut st, &actor)?;
     Ok((crate::ns::initial(k, top)?, root))
 }
 

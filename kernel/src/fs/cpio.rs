@@ -57,33 +57,79 @@ pub fn unpack(
     group: GroupId,
     root: Pos,
 ) -> Result<usize, Damaged> {
-    let mut unpacker = Unpacker {
-        st,
-        group,
-        root,
-        links: BTreeMap::new(),
-        dirs: Vec::new(),
-    };
-    let (mut at, end, mut count) = (0, m.initrd_len(), 0);
-    while let Some(start) = skip_zeros(m, at, end) {
+    let mut unpacking = Unpacking::new(group, root);
+    while unpacking.step(st, m)? {}
+    Ok(unpacking.count())
+}
+
+/// An archive on its way into a file system, entry by entry: between two of them the heap can be
+/// given more room.
+pub struct Unpacking {
+    group: GroupId,
+    root: Pos,
+    /// Byte of the archive at which the next entry is looked for.
+    at: usize,
+    count: usize,
+    /// Inodes that may get further names, by the archive's numbers.
+    links: BTreeMap<(u32, u32, u32), InodeId>,
+    /// Times that directories get when nothing more is put into them.
+    dirs: Vec<(InodeId, Time)>,
+}
+
+impl Unpacking {
+    /// Of the machine's initial archive, below `root`, paid for by `group`.
+    pub fn new(group: GroupId, root: Pos) -> Unpacking {
+        Unpacking {
+            group,
+            root,
+            at: 0,
+            count: 0,
+            links: BTreeMap::new(),
+            dirs: Vec::new(),
+        }
+    }
+
+    /// How many entries were unpacked.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Unpacks the next entry; false at the end.
+    ///
+    /// # Errors
+    /// [`Damaged`].
+    pub fn step(&mut self, st: &mut Store, m: &mut dyn Machine) -> Result<bool, Damaged> {
+        let end = m.initrd_len();
+        let Some(start) = skip_zeros(m, self.at, end) else {
+            self.set_times(st);
+            return Ok(false);
+        };
         let damaged = |reason| Damaged {
             offset: start,
             reason,
         };
         let entry = read_entry(m, start, end).map_err(damaged)?;
-        at = entry
+        self.at = entry
             .end()
             .filter(|next| *next <= end.saturating_add(3))
             .ok_or(damaged("content goes beyond the end"))?;
         if entry.name == TRAILER {
-            unpacker.links.clear();
-            continue;
+            self.links.clear();
+            return Ok(true);
         }
+        let mut unpacker = Unpacker { st, job: self };
         unpacker.add(m, &entry).map_err(damaged)?;
-        count += 1;
+        self.count += 1;
+        Ok(true)
     }
-    unpacker.set_times();
-    Ok(count)
+
+    fn set_times(&mut self, st: &mut Store) {
+        for (id, time) in core::mem::take(&mut self.dirs) {
+            if let Ok(inode) = st.fs.inode_mut(id) {
+                inode.touch(time);
+            }
+        }
+    }
 }
 
 /// Between archives there are zeros, up to any alignment.
@@ -155,12 +201,7 @@ fn read_entry(m: &mut dyn Machine, at: usize, end: usize) -> Result<Entry, &'sta
 
 struct Unpacker<'a, 'b> {
     st: &'a mut Store<'b>,
-    group: GroupId,
-    root: Pos,
-    /// Inodes that may get further names, by the archive's numbers.
-    links: BTreeMap<(u32, u32, u32), InodeId>,
-    /// Times that directories get when nothing more is put into them.
-    dirs: Vec<(InodeId, Time)>,
+    job: &'a mut Unpacking,
 }
 
 impl Unpacker<'_, '_> {
@@ -171,7 +212,7 @@ impl Unpacker<'_, '_> {
                 gid: entry.gid,
                 ..Access::KERNEL
             },
-            group: self.group,
+            group: self.job.group,
             now: Time {
                 sec: i64::from(entry.mtime),
                 nsec: 0,
@@ -184,8 +225,8 @@ impl Unpacker<'_, '_> {
             return Err("a name has a `..` in it");
         }
         let start = Start {
-            root: self.root,
-            cwd: self.root,
+            root: self.job.root,
+            cwd: self.job.root,
         };
         let access = Access::KERNEL;
         let parent = walk_parent(self.st.fs, &NoViews, &start, &access, &entry.name)
@@ -211,7 +252,7 @@ impl Unpacker<'_, '_> {
             if both {
                 return self.set_dir(entry, old);
             }
-            if self.links.get(&entry.ino) == Some(&old) {
+            if self.job.links.get(&entry.ino) == Some(&old) {
                 return self.fill(m, entry, old);
             }
             self.make_way(entry, above, &name, old)?;
@@ -228,7 +269,7 @@ impl Unpacker<'_, '_> {
         inode.mode = entry.mode & 0o7777;
         inode.uid = entry.uid;
         inode.gid = entry.gid;
-        self.dirs.push((id, self.actor(entry).now));
+        self.job.dirs.push((id, self.actor(entry).now));
         Ok(())
     }
 
@@ -261,7 +302,7 @@ impl Unpacker<'_, '_> {
     ) -> Result<(), &'static str> {
         let actor = self.actor(entry);
         let linked = entry.nlink > 1 && !is_dir(entry);
-        if let Some(&first) = self.links.get(&entry.ino).filter(|_| linked) {
+        if let Some(&first) = self.job.links.get(&entry.ino).filter(|_| linked) {
             dir::link(self.st, &actor, first, above, name).map_err(reason)?;
             return self.fill(m, entry, first);
         }
@@ -274,10 +315,10 @@ impl Unpacker<'_, '_> {
             inode.mode = entry.mode & 0o7777;
         }
         if linked {
-            self.links.insert(entry.ino, id);
+            self.job.links.insert(entry.ino, id);
         }
         if is_dir(entry) {
-            self.dirs.push((id, actor.now));
+            self.job.dirs.push((id, actor.now));
         }
         self.fill(m, entry, id)
     }
@@ -330,20 +371,12 @@ impl Unpacker<'_, '_> {
             let index = done as u64 / PAGE;
             let clear = part < PAGE as usize;
             let frame =
-                pages::to_write(self.st, m, id, index, self.group, clear).map_err(reason)?;
+                pages::to_write(self.st, m, id, index, self.job.group, clear).map_err(reason)?;
             m.write_frame(frame, 0, page.get(..part).unwrap_or(&[]));
             done += part;
         }
         pages::grow(self.st.fs, id, entry.size as u64);
         Ok(())
-    }
-
-    fn set_times(&mut self) {
-        for (id, time) in core::mem::take(&mut self.dirs) {
-            if let Ok(inode) = self.st.fs.inode_mut(id) {
-                inode.touch(time);
-            }
-        }
     }
 }
 

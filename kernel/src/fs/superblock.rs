@@ -107,6 +107,16 @@ impl TmpfsOptions {
     /// EINVAL for an unknown option or a bad value.
     pub fn parse(data: &[u8], memory_frames: u64) -> Result<TmpfsOptions, Errno> {
         let mut options = TmpfsOptions::new(memory_frames);
+        options.change(data, memory_frames)?;
+        Ok(options)
+    }
+
+    /// As [`TmpfsOptions::parse`], but what is not given stays as it is (a remount).
+    ///
+    /// # Errors
+    /// EINVAL for an unknown option or a bad value.
+    pub fn change(&mut self, data: &[u8], memory_frames: u64) -> Result<(), Errno> {
+        let options = self;
         for option in data.split(|b| *b == b',').filter(|o| !o.is_empty()) {
             let at = option
                 .iter()
@@ -125,7 +135,7 @@ impl TmpfsOptions {
             options.text.push(b',');
             options.text.extend_from_slice(option);
         }
-        Ok(options)
+        Ok(())
     }
 }
 
@@ -297,6 +307,30 @@ pub fn view(st: &mut Store, actor: &Actor, root: ViewNode) -> Result<Held<SuperI
 }
 
 impl Super {
+    /// Changes the limits of a tmpfs as mount(2)'s data says.
+    ///
+    /// # Errors
+    /// EINVAL for a bad option, a limit below what is in use, or an instance without options.
+    pub fn reconfigure(&mut self, data: &[u8], memory_frames: u64) -> Result<(), Errno> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        if self.kind != SuperKind::Tmpfs {
+            return Err(Errno::EINVAL);
+        }
+        let mut options = TmpfsOptions {
+            limits: self.limits,
+            ..TmpfsOptions::new(memory_frames)
+        };
+        options.change(data, memory_frames)?;
+        if options.limits.pages < self.pages || options.limits.inodes < self.inodes {
+            return Err(Errno::EINVAL);
+        }
+        self.limits = options.limits;
+        self.options = options.text;
+        Ok(())
+    }
+
     /// Its root.
     pub fn root(&self) -> Node {
         self.root.node()

@@ -3,7 +3,7 @@
 use super::Line;
 use super::place::{FDCWD, act_with_views, caller, find, path, require};
 use crate::arena::Held;
-use crate::error::{Call, Errno};
+use crate::error::{Call, Errno, Stop};
 use crate::fs::mount::{self, MountFlags};
 use crate::fs::pivot;
 use crate::fs::superblock::{self, TmpfsOptions};
@@ -45,9 +45,10 @@ fn mount_call(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     require(k, cx, linux::CAP_SYS_ADMIN)?;
     let both = linux::MS_REMOUNT | linux::MS_BIND;
     if flags & both == both {
-        remount(k, cx, at, flags & !both, true)
+        remount(k, cx, at, flags & !both, None)
     } else if flags & linux::MS_REMOUNT != 0 {
-        remount(k, cx, at, flags & !linux::MS_REMOUNT, false)
+        let data = data(k, cx, a[4])?;
+        remount(k, cx, at, flags & !linux::MS_REMOUNT, Some(&data))
     } else if flags & linux::MS_BIND != 0 {
         bind(k, cx, &source, at, flags & !linux::MS_BIND)
     } else if flags & PROPAGATION != 0 {
@@ -75,6 +76,14 @@ fn mount_flags(flags: u32) -> Result<MountFlags, Errno> {
     Ok(mount)
 }
 
+/// Options of the file system.
+fn data(k: &mut Kernel, cx: &mut Cx, addr: u64) -> Result<Vec<u8>, Stop> {
+    match addr {
+        0 => Ok(Vec::new()),
+        addr => user::c_string(k, cx, addr, 4095, Errno::EINVAL),
+    }
+}
+
 fn mount_new(
     k: &mut Kernel,
     cx: &mut Cx,
@@ -88,10 +97,7 @@ fn mount_new(
         return Err(Errno::EINVAL.into());
     }
     let kind = user::c_string(k, cx, a[2], 255, Errno::EINVAL)?;
-    let data = match a[4] {
-        0 => Vec::new(),
-        addr => user::c_string(k, cx, addr, 4095, Errno::EINVAL)?,
-    };
+    let data = data(k, cx, a[4])?;
     own_tree(k, cx, at.mount)?;
     let memory = k.frames.total() as u64;
     let proc_root = views::proc_root(k, cx.task)?;
@@ -167,7 +173,8 @@ fn bind(k: &mut Kernel, cx: &mut Cx, source: &[u8], at: Pos, flags: u32) -> Call
     put(&mut st, &views, new, at)
 }
 
-fn remount(k: &mut Kernel, cx: &mut Cx, at: Pos, flags: u32, only_mount: bool) -> Call {
+/// Changes a mount's flags; and with `data`, what its instance allows.
+fn remount(k: &mut Kernel, cx: &mut Cx, at: Pos, flags: u32, data: Option<&[u8]>) -> Call {
     let flags = flags & !linux::MS_REC;
     let asked = flags & (linux::MS_STRICTATIME | linux::MS_NOATIME | linux::MS_RELATIME);
     let mut new = mount_flags(flags)?;
@@ -178,9 +185,11 @@ fn remount(k: &mut Kernel, cx: &mut Cx, at: Pos, flags: u32, only_mount: bool) -
     if asked == 0 && !flags & linux::MS_NODIRATIME != 0 {
         new = (new - times) | (old & times);
     }
-    if !only_mount {
+    let memory = k.frames.total() as u64;
+    if let Some(data) = data {
         let sb = k.fs.mount(id)?.sb.key();
         let sb = k.fs.supers.get_mut(sb).ok_or(Errno::EINVAL)?;
+        sb.reconfigure(data, memory)?;
         sb.readonly = new.contains(MountFlags::RDONLY);
     }
     if let Some(mount) = k.fs.mounts.get_mut(id) {

@@ -177,6 +177,11 @@ fn a_full_file_system_says_so() {
     b.on(linux::__NR_statfs, "/t", &[OUT]).unwrap();
     assert_eq!(b.word(OUT), 0x0102_1994);
     assert_eq!((b.word(OUT + 16), b.word(OUT + 40)), (2, 3));
+    let again = |b: &mut Bench, data: &str| b.mount("", "/t", "", linux::MS_REMOUNT, data);
+    assert_eq!(again(&mut b, "size=0,nr_inodes=2"), Err(e(Errno::EINVAL)));
+    assert_eq!(again(&mut b, "unknown=1"), Err(e(Errno::EINVAL)));
+    assert_eq!(again(&mut b, "size=1m"), Ok(0));
+    assert_eq!(b.write(fd, &[1; 10_000]), Ok(10_000));
     b.close(fd);
     b.umount("/t", 0).unwrap();
     b.on(linux::__NR_rmdir, "/t", &[]).unwrap();
