@@ -24,6 +24,8 @@ struct Group {
     parent: Option<GroupId>,
     /// Keeps the parent alive.
     parent_held: Option<Held<GroupId>>,
+    /// The last reference, kept here while something is still charged to it.
+    last: Option<Held<GroupId>>,
     usage: Usage,
     peak: Usage,
     /// Bytes at the most; `u64::MAX` for no limit.
@@ -73,6 +75,7 @@ impl Groups {
         let group = Group {
             parent: None,
             parent_held: None,
+            last: None,
             usage: Usage::default(),
             peak: Usage::default(),
             memory_max: u64::MAX,
@@ -118,6 +121,7 @@ impl Groups {
         let group = Group {
             parent: Some(parent),
             parent_held: Some(parent_held),
+            last: None,
             usage: Usage::default(),
             peak: Usage::default(),
             memory_max: u64::MAX,
@@ -126,12 +130,22 @@ impl Groups {
         Ok(self.arena.insert(group, charge))
     }
 
-    /// Gives a reference to a group back. What it still uses stays charged to its ancestors by
-    /// those who hold it; a group goes only when nothing refers to it.
+    /// Gives a reference to a group back. It goes when nothing refers to it and nothing is charged
+    /// to it any more: what outlives it (pages of files that it wrote) stays its ancestors' until
+    /// the end.
     pub fn release(&mut self, held: Held<GroupId>) {
         let mut next = Some(held);
         while let Some(held) = next {
             next = None;
+            let key = held.key();
+            if self.arena.refs(key) == 1 {
+                if let Some(group) = self.arena.get_mut(key) {
+                    if group.usage != Usage::default() {
+                        group.last = Some(held);
+                        return;
+                    }
+                }
+            }
             if let Some((group, charge)) = self.arena.release(held) {
                 self.give_back(charge);
                 next = group.parent_held;
@@ -245,6 +259,12 @@ impl Groups {
             g.usage.memory = g.usage.memory.saturating_sub(memory);
             g.usage.tasks = g.usage.tasks.saturating_sub(tasks);
             next = g.parent;
+            if g.usage == Usage::default() {
+                // Nobody refers to it but itself: it goes, and gives its own charge back.
+                if let Some(last) = g.last.take() {
+                    self.release(last);
+                }
+            }
         }
     }
 
@@ -278,5 +298,31 @@ impl Groups {
     /// Never: there is always the root.
     pub fn is_empty(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_outlives_a_group_stays_its_ancestors() {
+        let mut groups = Groups::new();
+        let root = groups.root();
+        let above = groups.create(root).unwrap();
+        let below = groups.create(above.key()).unwrap();
+        let (above_id, below_id) = (above.key(), below.key());
+        groups.charge_frame(below_id).unwrap();
+        let before = groups.usage(root).memory;
+        groups.release(below);
+        groups.release(above);
+        assert_eq!((groups.len(), groups.usage(root).memory), (3, before));
+        let again = groups.hold(below_id);
+        assert_eq!(again.key(), below_id);
+        groups.give_back_frame(below_id);
+        assert_eq!(groups.len(), 3, "somebody refers to it");
+        groups.release(again);
+        assert_eq!(groups.usage(above_id), Usage::default());
+        assert_eq!((groups.len(), groups.usage(root).memory), (1, 0));
     }
 }

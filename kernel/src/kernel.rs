@@ -3,7 +3,7 @@
 use crate::cgroup::Groups;
 use crate::container::Containers;
 use crate::dev::Devices;
-use crate::error::NoMem;
+use crate::error::{Errno, NoMem};
 use crate::fs::Fs;
 use crate::load::Load;
 use crate::machine::{Access, FpuArea, Machine, Next, PowerOff, Trap, UserRegs};
@@ -231,16 +231,25 @@ impl Kernel {
     /// Gives the heap frames until it holds its reserve, so that the small allocations of a trap
     /// cannot fail.
     pub(crate) fn top_up_heap(&mut self, m: &mut dyn Machine) {
+        // Without frames the reserve shrinks; whoever frees memory fills it up again.
+        let _ = self.room_in_heap(m, 0);
+    }
+
+    /// Makes the heap hold `bytes` on top of its reserve, for what is sized by input.
+    ///
+    /// # Errors
+    /// ENOMEM when there are no frames for it.
+    pub fn room_in_heap(&mut self, m: &mut dyn Machine, bytes: usize) -> Result<(), Errno> {
         let root = self.groups.root();
-        while m.heap_free() < HEAP_RESERVE {
-            let Ok(frame) = self.frames.alloc(&mut self.groups, root, Origin::Heap) else {
-                break;
-            };
+        while m.heap_free() < HEAP_RESERVE.saturating_add(bytes) {
+            let frame = self.frames.alloc(&mut self.groups, root, Origin::Heap);
+            let frame = frame.map_err(|_| Errno::ENOMEM)?;
             if !m.heap_grow(frame) {
                 self.frames.release(&mut self.groups, frame);
-                break;
+                return Err(Errno::ENOMEM);
             }
         }
+        Ok(())
     }
 
     /// Decides who runs next, and brings that task to the edge of user mode: its waiting call is

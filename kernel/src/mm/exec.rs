@@ -189,12 +189,14 @@ fn interpreted(
         let Some(script) = script::parse(head.get(..len).unwrap_or_default())? else {
             return Ok((file, args));
         };
-        let mut first = Vec::with_capacity(args.len() + 2);
-        first.push(script.interpreter.clone());
-        first.extend(script.argument);
-        first.push(path);
-        first.extend(args.into_iter().skip(1));
-        args = first;
+        args.try_reserve(2).map_err(|_| Errno::ENOMEM)?;
+        if let Some(name) = args.first_mut() {
+            *name = path;
+        }
+        if let Some(argument) = script.argument {
+            args.insert(0, argument);
+        }
+        args.insert(0, script.interpreter.clone());
         file = find_program(k, caller.start, &caller.cred, &script.interpreter)?;
         path = script.interpreter;
     }
@@ -449,6 +451,7 @@ fn put_stack(
     first: &First,
     executable: bool,
 ) -> Result<u64, Stop> {
+    k.room_in_heap(m, first.size())?;
     let built = stack::build(top, first)?;
     let start = built.pointer - built.pointer % PAGE - STACK_READY;
     let mut area = Area::zero(start, top, Access::READ | Access::WRITE);

@@ -8,7 +8,6 @@ use crate::arena::Held;
 use crate::cgroup::GroupId;
 use crate::error::Stop;
 use crate::machine::{Access, Machine, PAGE};
-use alloc::vec::Vec;
 
 /// A copy of an address space, pages shared until one side writes (fork(2)), charged to `group`.
 ///
@@ -34,12 +33,6 @@ fn fill(k: &mut Kernel, m: &mut dyn Machine, parent: MmId, child: MmId) -> Resul
     let Some(from) = k.spaces.get(parent) else {
         return Ok(());
     };
-    let areas: Vec<Area> = from
-        .areas
-        .iter()
-        .filter(|area| !area.flags.contains(AreaFlags::DONT_FORK))
-        .copied()
-        .collect();
     let Mm {
         heap,
         base,
@@ -53,15 +46,43 @@ fn fill(k: &mut Kernel, m: &mut dyn Machine, parent: MmId, child: MmId) -> Resul
     if let Some(to) = k.spaces.get_mut(child) {
         (to.heap, to.base, to.stack_max, to.args, to.env) = (heap, base, stack_max, args, env);
     }
-    for mut area in areas {
-        area.flags.remove(AreaFlags::LOCKED);
-        super::room_for_areas(k, child)?;
-        super::insert(k, child, area)?;
-        if !area.flags.contains(AreaFlags::WIPE_ON_FORK) {
-            share_pages(k, m, parent, child, &area)?;
+    let (mut at, mut count) = (0, 0);
+    while let Some(area) = next_area(k, parent, at) {
+        at = area.end;
+        count += 1;
+        if count % AREAS_A_RESERVE == 0 {
+            k.room_in_heap(m, 0)?;
         }
+        share_area(k, m, parent, child, area)?;
     }
     Ok(())
+}
+
+/// Areas that the heap's reserve covers many times.
+const AREAS_A_RESERVE: usize = 256;
+
+fn next_area(k: &Kernel, id: MmId, at: u64) -> Option<Area> {
+    k.spaces.get(id)?.areas.from(at).copied()
+}
+
+/// Gives the child what it inherits of an area.
+fn share_area(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    parent: MmId,
+    child: MmId,
+    mut area: Area,
+) -> Result<(), Stop> {
+    if area.flags.contains(AreaFlags::DONT_FORK) {
+        return Ok(());
+    }
+    area.flags.remove(AreaFlags::LOCKED);
+    super::room_for_areas(k, child)?;
+    super::insert(k, child, area)?;
+    if area.flags.contains(AreaFlags::WIPE_ON_FORK) {
+        return Ok(());
+    }
+    share_pages(k, m, parent, child, &area)
 }
 
 /// Lets the child see the parent's pages of an area, and protects those that are copied at the

@@ -20,6 +20,29 @@ pub struct First<'a> {
     pub aux: &'a [(u32, u64)],
 }
 
+impl First<'_> {
+    /// Bytes of all of it.
+    pub fn size(&self) -> usize {
+        let words = 3 + self.args.len() + self.env.len() + 2 * self.pairs();
+        let fixed = self.random.len() + PLATFORM.len();
+        (words * 8 + fixed + self.strings()).next_multiple_of(16)
+    }
+
+    /// Pairs of the auxiliary vector.
+    fn pairs(&self) -> usize {
+        self.aux.len() + 4
+    }
+
+    /// Bytes from the first argument to the end.
+    fn strings(&self) -> usize {
+        len_of(self.args) + len_of(self.env) + self.path.len() + 1 + 8
+    }
+}
+
+fn len_of(strings: &[Vec<u8>]) -> usize {
+    strings.iter().map(|s| s.len() + 1).sum()
+}
+
 /// A stack, ready to be written.
 #[derive(Debug)]
 pub struct Built {
@@ -41,14 +64,11 @@ const PLATFORM: &[u8] = b"x86_64\0";
 /// # Errors
 /// E2BIG when it is more than programs may get; ENOMEM.
 pub fn build(top: u64, first: &First) -> Result<Built, Errno> {
-    let len_of = |strings: &[Vec<u8>]| strings.iter().map(|s| s.len() + 1).sum::<usize>();
     let (args_len, env_len) = (len_of(first.args), len_of(first.env));
     // Upwards: pointers, 16 random bytes, the platform, arguments, environment, path, 8 zeros.
-    let pairs = first.aux.len() + 4;
-    let words = 1 + (first.args.len() + 1) + (first.env.len() + 1) + 2 * pairs;
-    let strings = args_len + env_len + first.path.len() + 1 + 8;
+    let strings = first.strings();
     let fixed = first.random.len() + PLATFORM.len();
-    let size = (words * 8 + fixed + strings).next_multiple_of(16);
+    let size = first.size();
     // Room for a script's interpreter and the auxiliary vector comes on top.
     if size > ArgRoom::TOTAL + ArgRoom::STRING {
         return Err(Errno::E2BIG);

@@ -342,7 +342,14 @@ pub fn string_vector(
         if pointer == 0 {
             break;
         }
+        // Strings are sized by input: the reserve of the heap is not for them.
+        if strings.len() % 64 == 0 {
+            k.room_in_heap(cx.m, ArgRoom::STRING)?;
+        }
         let string = c_string(k, cx, pointer, ArgRoom::STRING - 1, Errno::E2BIG)?;
+        if string.len() > PAGE as usize {
+            k.room_in_heap(cx.m, ArgRoom::STRING)?;
+        }
         room.take(string.len())?;
         strings.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         strings.push(string);
