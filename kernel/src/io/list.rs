@@ -110,16 +110,17 @@ fn shown(k: &Kernel, dir: ViewNode, offset: u64, records: &mut Records) -> Resul
     if !dots(records, offset, ino, ino) {
         return Ok(false);
     }
-    for entry in views::entries(k, dir)? {
-        if entry.cookie < offset {
-            continue;
-        }
+    // A record has 24 bytes at least: there is no room for more of them.
+    let most = records.room / 24 + 1;
+    let entries = views::entries(k, dir, offset, most)?;
+    let complete = entries.len() < most;
+    for entry in entries {
         let ino = views::stat(k, entry.node).map_or(1, |s| s.ino);
         if !records.add(&entry.name, ino, entry.kind, entry.cookie.saturating_add(1)) {
             return Ok(false);
         }
     }
-    Ok(true)
+    Ok(complete)
 }
 
 fn dots(records: &mut Records, offset: u64, own: u64, above: u64) -> bool {

@@ -152,13 +152,14 @@ pub fn content(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Result<Ve
     }
 }
 
-/// The entries of a directory, in a fixed order.
+/// The entries of a directory whose cookies are `from` or above, `most` of them at the most,
+/// ascending.
 ///
 /// # Errors
 /// ENOTDIR; ENOENT when its object is gone; EACCES.
-pub fn entries(k: &Kernel, node: ViewNode) -> Result<Vec<Entry>, Errno> {
+pub fn entries(k: &Kernel, node: ViewNode, from: u64, most: usize) -> Result<Vec<Entry>, Errno> {
     match node.view {
-        View::Proc => procfs::entries(&Source::of(k), node),
+        View::Proc => procfs::entries(&Source::of(k), node, from, most),
         View::Ns => Err(Errno::ENOTDIR),
     }
 }

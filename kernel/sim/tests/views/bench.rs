@@ -116,7 +116,7 @@ impl Bench {
     }
 
     pub fn numbers(&self, root: ViewNode) -> Vec<u32> {
-        let entries = views::entries(&self.k, root).unwrap();
+        let entries = views::entries(&self.k, root, 0, usize::MAX).unwrap();
         let names = entries
             .into_iter()
             .map(|e| String::from_utf8(e.name).unwrap());

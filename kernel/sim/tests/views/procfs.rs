@@ -78,7 +78,7 @@ fn a_node_never_shows_another_process() {
     let gone = views::content(&mut b.k, &mut b.m, stat);
     assert!(matches!(gone, Err(Stop::Errno(Errno::ESRCH))), "{gone:?}");
     assert_eq!(Source::of(&b.k).lookup(dir, b"stat"), Err(Errno::ENOENT));
-    assert_eq!(views::entries(&b.k, dir), Err(Errno::ENOENT));
+    assert_eq!(views::entries(&b.k, dir, 0, usize::MAX), Err(Errno::ENOENT));
     forgive(b.k);
 }
 
@@ -160,7 +160,7 @@ fn every_entry_of_every_directory_is_found_again() {
     let mut seen = 0;
     while let Some(dir) = queue.pop() {
         let mut cookie = 2;
-        for entry in views::entries(&b.k, dir).unwrap() {
+        for entry in views::entries(&b.k, dir, 0, usize::MAX).unwrap() {
             assert!(entry.cookie > cookie, "cookies rise");
             cookie = entry.cookie;
             let name = String::from_utf8_lossy(&entry.name).into_owned();
@@ -187,7 +187,7 @@ fn every_readable_file_can_be_read() {
     let (mut b, host) = Bench::new();
     let mut queue = vec![b.proc(host)];
     while let Some(dir) = queue.pop() {
-        for entry in views::entries(&b.k, dir).unwrap() {
+        for entry in views::entries(&b.k, dir, 0, usize::MAX).unwrap() {
             let name = String::from_utf8(entry.name).unwrap();
             match u32::from(entry.kind) {
                 linux::DT_DIR => queue.push(entry.node),
@@ -272,5 +272,27 @@ fn a_process_names_its_own_threads_only() {
         "{stat}"
     );
     let _ = other;
+    forgive(b.k);
+}
+
+#[test]
+fn a_directory_is_listed_in_parts() {
+    let (mut b, host) = Bench::new();
+    for _ in 0..3 {
+        b.sibling(host, Cred::root());
+    }
+    let root = b.proc(host);
+    let whole = views::entries(&b.k, root, 0, usize::MAX).unwrap();
+    let mut parts = Vec::new();
+    let mut from = 0;
+    loop {
+        let part = views::entries(&b.k, root, from, 2).unwrap();
+        assert!(part.len() <= 2);
+        let Some(last) = part.last() else { break };
+        from = last.cookie + 1;
+        parts.extend(part);
+    }
+    assert_eq!(parts, whole);
+    assert_eq!(b.numbers(root), [1, 2, 3, 4]);
     forgive(b.k);
 }

@@ -197,15 +197,22 @@ pub(super) fn descriptor<'a>(
     slot.as_ref().ok_or(Errno::ENOENT)
 }
 
-/// The numbers of a process's descriptors, ascending.
-pub(super) fn descriptors(s: &Source, node: ViewNode) -> Result<Vec<u32>, Errno> {
+/// The numbers of a process's descriptors from `first` on, `most` at the most, ascending.
+pub(super) fn descriptors(
+    s: &Source,
+    node: ViewNode,
+    first: u32,
+    most: usize,
+) -> Result<Vec<u32>, Errno> {
     let Ok(table) = table(s, node) else {
         return Ok(Vec::new());
     };
     let files = s.tasks.files.get(table).ok_or(Errno::ENOENT)?;
     let numbers = files.table.iter().enumerate();
     Ok(numbers
+        .skip(first as usize)
         .filter(|(_, slot)| slot.is_some())
+        .take(most)
         .map(|(number, _)| number as u32)
         .collect())
 }

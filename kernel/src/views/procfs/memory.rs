@@ -10,6 +10,7 @@ use crate::mm::area::{Area, AreaFlags, Source as Pages};
 use crate::mm::{MmId, user};
 use crate::views::Source;
 use crate::views::text::{Text, put};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -138,7 +139,7 @@ pub(super) fn maps(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Cont
     let Some(mm) = space(&s, &subject).and_then(|mm| k.spaces.get(mm.key())) else {
         return Ok(Vec::new());
     };
-    let paths = Paths::of(&s, &subject);
+    let mut paths = Paths::of(&s, &subject);
     let mut text = Text::default();
     for area in mm.areas.iter() {
         let from = text.len();
@@ -196,7 +197,11 @@ struct Paths<'a> {
     s: Source<'a>,
     root: Option<Pos>,
     mounts: Vec<MountId>,
+    told: BTreeMap<InodeId, FileName>,
 }
+
+/// Device (minor), inode number and path of a file.
+type FileName = (u32, u64, Vec<u8>);
 
 impl<'a> Paths<'a> {
     fn of(s: &Source<'a>, subject: &Subject) -> Paths<'a> {
@@ -204,18 +209,26 @@ impl<'a> Paths<'a> {
         let context = task.and_then(|t| s.tasks.contexts.get(t.fs.as_ref()?.key()));
         let ns = task.and_then(|t| s.ns.mount.get(t.ns.as_ref()?.mount.key()));
         let top = ns.map(|ns| ns.root.key());
+        let trees = s.fs.zip(top);
         Paths {
             s: *s,
             root: context.map(|c| c.root.pos()),
-            mounts: s
-                .fs
-                .zip(top)
-                .map_or(Vec::new(), |(fs, top)| fs.subtree(top)),
+            mounts: trees.map_or(Vec::new(), |(fs, top)| fs.subtree(top)),
+            told: BTreeMap::new(),
         }
     }
 
-    /// Device (minor), inode number and path of a file.
-    fn file(&self, id: InodeId) -> (u32, u64, Vec<u8>) {
+    /// What is told of a file: found once, as programs map the same file many times.
+    fn file(&mut self, id: InodeId) -> FileName {
+        if let Some(known) = self.told.get(&id) {
+            return known.clone();
+        }
+        let name = self.find(id);
+        self.told.insert(id, name.clone());
+        name
+    }
+
+    fn find(&self, id: InodeId) -> FileName {
         let Some((fs, inode)) = self.s.fs.and_then(|fs| Some((fs, fs.inodes.get(id)?))) else {
             return (0, 0, Vec::new());
         };

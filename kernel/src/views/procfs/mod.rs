@@ -20,7 +20,7 @@ use crate::error::{Errno, Stop};
 use crate::fs::{View, ViewNode};
 use crate::machine::Machine;
 use crate::ns::PidNsId;
-use crate::task::TaskId;
+use crate::task::{PidId, TaskId};
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -236,37 +236,55 @@ pub(super) fn links_of(s: &Source, node: ViewNode) -> u32 {
         .filter(|l| matches!(l.what, What::Dir(_)))
         .count();
     let numbered = match dir {
-        Dir::Root => subject::numbers(s, instance(node)).count(),
+        // Threads and groups have numbers, too; an exact count would take too long.
+        Dir::Root => {
+            s.ns.pid
+                .get(instance(node))
+                .map_or(0, |ns| ns.numbers.len())
+        }
         Dir::Tasks => Subject::of(s, node).map_or(0, |of| of.threads(s).len()),
         _ => 0,
     };
     u32::try_from(fixed.saturating_add(numbered).saturating_add(2)).unwrap_or(u32::MAX)
 }
 
-pub(super) fn entries(s: &Source, node: ViewNode) -> Result<Vec<Entry>, Errno> {
+/// The cookie of a directory's first line, and of its child with number 0.
+const LINES_FROM: u64 = 3;
+const NUMBERS_FROM: u64 = 256;
+
+pub(super) fn entries(
+    s: &Source,
+    node: ViewNode,
+    from: u64,
+    most: usize,
+) -> Result<Vec<Entry>, Errno> {
     let Found::Dir(dir) = found(node)? else {
         return Err(Errno::ENOTDIR);
     };
     if dir.of_process() {
         Subject::of(s, node).map_err(|_| Errno::ENOENT)?;
     }
-    let mut entries = Vec::new();
-    entries
-        .try_reserve(dir.lines().len())
-        .map_err(|_| Errno::ENOMEM)?;
-    for (index, line) in dir.lines().iter().enumerate() {
-        entries.push(Entry {
-            name: line.name.as_bytes().to_vec(),
-            node: child(node, dir, index, line),
-            kind: match line.what {
-                What::Dir(_) => linux::DT_DIR,
-                What::Link(_) => linux::DT_LNK,
-                _ => linux::DT_REG,
-            } as u8,
-            cookie: index as u64 + 3,
-        });
+    let mut entries: Vec<Entry> = Vec::new();
+    let lines = dir.lines().iter().enumerate();
+    for (index, line) in lines {
+        let cookie = LINES_FROM + index as u64;
+        if cookie >= from && entries.len() < most {
+            entries.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            entries.push(Entry {
+                name: line.name.as_bytes().to_vec(),
+                node: child(node, dir, index, line),
+                kind: match line.what {
+                    What::Dir(_) => linux::DT_DIR,
+                    What::Link(_) => linux::DT_LNK,
+                    _ => linux::DT_REG,
+                } as u8,
+                cookie,
+            });
+        }
     }
-    for (number, below) in numbered(s, node, dir)? {
+    let first = u32::try_from(from.saturating_sub(NUMBERS_FROM)).unwrap_or(u32::MAX);
+    let left = most.saturating_sub(entries.len());
+    for (number, below) in numbered(s, node, dir, first, left)? {
         entries.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         entries.push(Entry {
             name: alloc::format!("{number}").into_bytes(),
@@ -276,30 +294,40 @@ pub(super) fn entries(s: &Source, node: ViewNode) -> Result<Vec<Entry>, Errno> {
                 Dir::FdInfo => linux::DT_REG,
                 _ => linux::DT_DIR,
             } as u8,
-            cookie: u64::from(number) + 256,
+            cookie: NUMBERS_FROM + u64::from(number),
         });
     }
     Ok(entries)
 }
 
-/// The numbered children of a directory, ascending.
-fn numbered(s: &Source, node: ViewNode, dir: Dir) -> Result<Vec<(u32, ViewNode)>, Errno> {
+/// The numbered children of a directory from `first` on, `most` at the most, ascending.
+fn numbered(
+    s: &Source,
+    node: ViewNode,
+    dir: Dir,
+    first: u32,
+    most: usize,
+) -> Result<Vec<(u32, ViewNode)>, Errno> {
+    let of_pids = |dir, pids: &mut dyn Iterator<Item = (u32, PidId)>| {
+        pids.take(most)
+            .map(|(number, pid)| (number, subject::node_for(node, dir, pid)))
+            .collect()
+    };
     match dir {
-        Dir::Root => Ok(subject::numbers(s, instance(node))
-            .map(|(number, pid)| (number, subject::node_for(node, Dir::Process, pid)))
-            .collect()),
+        Dir::Root => {
+            let mut pids = subject::numbers(s, instance(node), first);
+            Ok(of_pids(Dir::Process, &mut pids))
+        }
         Dir::Tasks => {
             let mut threads = Subject::of(s, node)?.threads(s);
             threads.sort_unstable();
-            Ok(threads
-                .into_iter()
-                .map(|(number, pid)| (number, subject::node_for(node, Dir::Thread, pid)))
-                .collect())
+            let mut pids = threads.into_iter().filter(|(number, _)| *number >= first);
+            Ok(of_pids(Dir::Thread, &mut pids))
         }
         Dir::Fds | Dir::FdInfo => {
             may_list(s, node)?;
-            Ok(links::descriptors(s, node)?
-                .into_iter()
+            let numbers = links::descriptors(s, node, first, most)?.into_iter();
+            Ok(numbers
                 .map(|number| (number, numbered_child(node, dir, number)))
                 .collect())
         }

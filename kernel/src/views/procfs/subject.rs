@@ -164,13 +164,14 @@ pub(super) fn number(name: &[u8]) -> Option<u32> {
     core::str::from_utf8(name).ok()?.parse().ok()
 }
 
-/// The processes that a namespace sees: number and pid, ascending.
+/// The processes that a namespace sees: number, from `first` on, and pid, ascending.
 pub(super) fn numbers<'a>(
     s: &Source<'a>,
     ns: PidNsId,
+    first: u32,
 ) -> impl Iterator<Item = (u32, PidId)> + use<'a> {
     let tasks = s.tasks;
-    let numbers = s.ns.pid.get(ns).map(|ns| &ns.numbers);
+    let numbers = s.ns.pid.get(ns).map(|ns| ns.numbers.range(first..));
     numbers
         .into_iter()
         .flatten()

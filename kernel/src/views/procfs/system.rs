@@ -1,14 +1,13 @@
 //! The files of /proc itself: the system as a whole.
 
+use super::instance;
 use super::links::Target;
 use super::table::{Dir, Line, dir, file, link};
-use super::{instance, subject};
 use crate::Kernel;
 use crate::error::Stop;
 use crate::fs::ViewNode;
 use crate::machine::{Machine, PAGE};
 use crate::task::RunState;
-use crate::views::Source;
 use crate::views::text::{Text, put};
 use alloc::vec::Vec;
 
@@ -101,10 +100,8 @@ fn uptime(k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
 fn loadavg(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
     let ns = instance(node);
     let running = k.sched.active().max(1);
-    let threads: usize = subject::numbers(&Source::of(k), ns)
-        .filter_map(|(_, pid)| k.tasks.pids.get(pid)?.process)
-        .filter_map(|process| Some(k.tasks.processes.get(process)?.threads.len()))
-        .sum();
+    // As many as have a number there.
+    let threads = k.ns.pid.get(ns).map_or(0, |ns| ns.numbers.len());
     let last = k.ns.pid.get(ns).map_or(0, |ns| ns.last);
     let mut text = Text::default();
     for (whole, hundredths) in k.load.averages() {
