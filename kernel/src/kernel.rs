@@ -101,14 +101,21 @@ impl Kernel {
                 };
                 syscall::enter(self, &mut cx);
             }
-            (Trap::PageFault { addr, access, .. }, Some(task)) => {
+            (
+                Trap::PageFault {
+                    addr,
+                    access,
+                    present,
+                },
+                Some(task),
+            ) => {
                 let mut cx = Cx {
                     m,
                     now,
                     task,
                     resume: None,
                 };
-                self.page_fault(&mut cx, addr, access);
+                self.page_fault(&mut cx, addr, access, present);
             }
             (Trap::Exception { vector, error }, Some(task)) => {
                 let mut cx = Cx {
@@ -141,7 +148,7 @@ impl Kernel {
         self.sched.since = now;
     }
 
-    fn page_fault(&mut self, cx: &mut Cx, addr: u64, access: Access) {
+    fn page_fault(&mut self, cx: &mut Cx, addr: u64, access: Access, present: bool) {
         let Some(space) = self
             .tasks
             .tasks
@@ -155,36 +162,24 @@ impl Kernel {
             Ok(()) => return,
             Err(fault) => fault,
         };
-        let info = match fault {
-            Fault::NotMapped => SigInfo {
-                signal: 11,
-                code: 1,
-                addr,
-                ..SigInfo::default()
-            },
-            Fault::Forbidden => SigInfo {
-                signal: 11,
-                code: 2,
-                addr,
-                ..SigInfo::default()
-            },
-            Fault::BehindEnd => SigInfo {
-                signal: 7,
-                code: 2,
-                addr,
-                ..SigInfo::default()
-            },
+        let (signal, code) = match fault {
+            Fault::NotMapped => (11, 1),
+            Fault::Forbidden => (11, 2),
+            Fault::BehindEnd => (7, 2),
             Fault::NoMem(no_mem) => {
                 // With room the instruction simply runs again.
                 if self.make_room(cx.m, no_mem) {
                     return;
                 }
-                SigInfo {
-                    signal: 9,
-                    code: 0x80,
-                    ..SigInfo::default()
-                }
+                (9, 0x80)
             }
+        };
+        let info = SigInfo {
+            signal,
+            code,
+            addr,
+            trap: (14, fault_bits(access, present)),
+            ..SigInfo::default()
         };
         signal::force(self, cx, info);
     }
@@ -192,13 +187,29 @@ impl Kernel {
     /// Finds memory after [`NoMem`]: finishes queued work, or kills in the group. Returns whether
     /// anything was freed, so that trying again makes sense.
     pub fn make_room(&mut self, m: &mut dyn Machine, no_mem: NoMem) -> bool {
+        self.find_memory(m, no_mem, false)
+    }
+
+    /// [`Kernel::make_room`] for a call of `task`. What a failed call itself left to be freed is
+    /// not enough when it fails for the second time: then somebody is killed.
+    pub fn make_room_for(&mut self, m: &mut dyn Machine, task: TaskId, no_mem: NoMem) -> bool {
+        let mut hard = false;
+        if let Some(task) = self.tasks.tasks.get_mut(task) {
+            task.starved = task.starved.saturating_add(1);
+            hard = task.starved > 1;
+        }
+        self.find_memory(m, no_mem, hard)
+    }
+
+    fn find_memory(&mut self, m: &mut dyn Machine, no_mem: NoMem, hard: bool) -> bool {
         #[cfg(feature = "audit")]
         if core::mem::take(&mut self.groups.refused) {
             return true;
         }
         let before = (self.frames.free(), self.groups.usage(no_mem.0).memory);
         while self.work_slice(m) {
-            if (self.frames.free(), self.groups.usage(no_mem.0).memory) != before {
+            let now = (self.frames.free(), self.groups.usage(no_mem.0).memory);
+            if now != before && !hard {
                 return true;
             }
         }
@@ -436,4 +447,14 @@ impl Kernel {
             log::info!(target: "syscall", "call {number} is not implemented");
         }
     }
+}
+
+/// The error code of a page fault in user mode, for signal frames (Intel SDM vol. 3, 4.7).
+fn fault_bits(access: Access, present: bool) -> u64 {
+    const USER: u64 = 4;
+    let bit = |set: bool, bit: u64| if set { bit } else { 0 };
+    bit(present, 1)
+        | bit(access.contains(Access::WRITE), 2)
+        | USER
+        | bit(access.contains(Access::EXEC), 16)
 }

@@ -10,7 +10,7 @@ use berth_kernel::machine::{Access, Machine, Next, PowerOff, Space, Trap, UserRe
 const OPERATION: u64 = 100;
 
 /// Operations without a trap after which the processor is kicked: a program may loop for ever.
-const PATIENCE: usize = 1000;
+const PATIENCE: usize = 100;
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +33,8 @@ pub struct Sim {
     pub told: Vec<(&'static str, u64)>,
     /// Traps so far.
     pub traps: u64,
+    /// Calls among them.
+    pub calls: u64,
     programs: Vec<Script>,
     next: Next,
 }
@@ -64,6 +66,7 @@ impl Sim {
             machine,
             told: Vec::new(),
             traps: 0,
+            calls: 0,
             programs,
             next: Next::Idle { deadline: 0 },
         }
@@ -104,6 +107,7 @@ impl Sim {
     /// One trap.
     pub fn trap(&mut self, regs: UserRegs, trap: Trap) {
         self.traps += 1;
+        self.calls += u64::from(trap == Trap::Syscall);
         if std::env::var_os("BERTH_SIM_TRACE").is_some() {
             eprintln!(
                 "{} {:?} {trap:?} rax {} rdi {:#x} rsi {:#x} rdx {:#x} r10 {:#x}",

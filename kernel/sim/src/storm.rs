@@ -13,16 +13,35 @@ use berth_kernel::task::exit;
 /// Traps that a storm lasts at the most.
 const TRAPS: u64 = 250;
 
+/// Traps without a call after which only endless loops are left.
+const CALM: u32 = 30;
+
 /// Operations in a random program.
 const OPERATIONS: usize = 48;
 
 /// Labels in a random program.
 const LABELS: u64 = 6;
 
-/// Runs one random system to its end, with `faults` refused charges on the way.
-pub fn storm(seed: u64, faults: bool) {
+/// What makes a storm worse.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Weather {
+    /// Nothing.
+    Fair,
+    /// Charges are refused now and then, and granted when the call is made again.
+    Refusals,
+    /// There is hardly any memory, so that processes are killed for it.
+    Drought,
+}
+
+/// Runs one random system to its end; tells how few frames were free at the worst moment.
+pub fn storm(seed: u64, weather: Weather) -> usize {
+    let faults = weather == Weather::Refusals;
     let config = Config {
-        frames: 4096,
+        frames: if weather == Weather::Drought {
+            35
+        } else {
+            4096
+        },
         seed,
         ..Config::default()
     };
@@ -30,23 +49,33 @@ pub fn storm(seed: u64, faults: bool) {
     let programs = vec![init(), random(&mut chance), random(&mut chance)];
     let mut sim = Sim::boot(config, programs);
     let mut traps = 0;
+    let mut least = usize::MAX;
+    let mut calm = 0;
     while traps < TRAPS {
         if faults && chance.random() % 4 == 0 {
             sim.kernel.groups.refuse_after = Some(chance.random() % 12);
         }
         traps += 1;
-        match sim.run_checked(1, invariants::check) {
+        let told = sim.calls;
+        let end = sim.run_checked(1, invariants::check);
+        calm = if sim.calls == told { calm + 1 } else { 0 };
+        if calm > CALM {
+            break;
+        }
+        least = least.min(sim.kernel.frames.free());
+        match end {
             End::Tired => {}
             End::Asleep | End::Off(_) => break,
         }
     }
     sim.kernel.groups.refuse_after = None;
     sim.kernel.groups.refused = false;
-    end(sim);
+    finish(sim);
+    least
 }
 
 /// Kills what is left and looks whether everything is gone.
-pub fn end(mut sim: Sim) {
+pub fn finish(mut sim: Sim) {
     let first = sim.kernel.ns.initial_pid();
     let init = first.and_then(|ns| sim.kernel.ns.pid.get(ns)?.init);
     if let Some(init) = init {

@@ -2,7 +2,7 @@
 //! `BERTH_STORM_COUNT` makes them longer or shorter.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use berth_sim::storm;
+use berth_sim::storm::{self, Weather};
 
 fn seeds(count: u64, first: u64) -> impl Iterator<Item = u64> {
     let one = std::env::var("BERTH_STORM_SEED").ok();
@@ -15,25 +15,30 @@ fn seeds(count: u64, first: u64) -> impl Iterator<Item = u64> {
     }
 }
 
-fn run(seed: u64, faults: bool) {
-    // With `panic = "abort"` nobody else could tell.
-    let result = std::panic::catch_unwind(|| storm::storm(seed, faults));
-    if let Err(panic) = result {
+fn run(seed: u64, weather: Weather) -> usize {
+    let result = std::panic::catch_unwind(|| storm::storm(seed, weather));
+    result.unwrap_or_else(|panic| {
         eprintln!("storm with seed {seed} failed");
         std::panic::resume_unwind(panic);
-    }
+    })
 }
 
 #[test]
 fn random_programs_leave_nothing_behind() {
-    for seed in seeds(1000, 1) {
-        run(seed, false);
+    for seed in seeds(900, 1) {
+        run(seed, Weather::Fair);
     }
 }
 
 #[test]
 fn random_programs_survive_refused_charges() {
-    for seed in seeds(1000, 1_000_001) {
-        run(seed, true);
+    for seed in seeds(800, 1_000_001) {
+        run(seed, Weather::Refusals);
     }
+}
+
+#[test]
+fn random_programs_die_for_want_of_memory_and_nobody_else() {
+    let least = seeds(300, 2_000_001).map(|seed| run(seed, Weather::Drought));
+    assert_eq!(least.min(), Some(0), "memory ran out");
 }

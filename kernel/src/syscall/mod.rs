@@ -119,12 +119,15 @@ fn make(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6]) {
 
 /// Puts a call's outcome where it belongs: a register, or the queues.
 fn settle(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6], result: Call) {
+    if !k.tasks.is_alive(cx.task) {
+        return;
+    }
     let value = match result {
         Ok(value) => value,
         Err(Stop::Gone) => return,
         Err(Stop::Errno(e)) => e.negative(),
         Err(Stop::NoMem(no_mem)) => {
-            if !k.make_room(cx.m, no_mem) {
+            if !k.make_room_for(cx.m, cx.task, no_mem) {
                 finish(k, cx, Errno::ENOMEM.negative());
                 return;
             }
@@ -168,6 +171,10 @@ fn settle(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6], result: Call
 }
 
 fn remember(k: &mut Kernel, cx: &mut Cx, call: ParkedCall) {
+    // It may be the one that was killed to make room.
+    if !k.tasks.is_alive(cx.task) {
+        return;
+    }
     if let Some(task) = k.tasks.tasks.get_mut(cx.task) {
         task.call = Some(call);
     }
@@ -177,5 +184,6 @@ fn remember(k: &mut Kernel, cx: &mut Cx, call: ParkedCall) {
 fn finish(k: &mut Kernel, cx: &mut Cx, value: u64) {
     if let Some(task) = k.tasks.tasks.get_mut(cx.task) {
         task.regs.rax = value;
+        task.starved = 0;
     }
 }

@@ -396,6 +396,7 @@ fn add_task(
         parent_death_signal: 0,
         nice: parent.nice,
         groups_charge: draft.groups_charge.take(),
+        starved: 0,
         times: (0, 0),
     };
     draft.counted = None;

@@ -100,6 +100,8 @@ pub struct Task {
     pub nice: i8,
     /// Pays for supplementary groups.
     pub groups_charge: Option<Charge>,
+    /// How often its call has failed for want of memory and was made again.
+    pub starved: u8,
     /// Nanoseconds in user mode and in the kernel.
     pub times: (u64, u64),
 }

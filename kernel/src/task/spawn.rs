@@ -186,6 +186,7 @@ fn commit(
         parent_death_signal: 0,
         nice: 0,
         groups_charge: draft.groups_charge.take(),
+        starved: 0,
         times: (0, 0),
     };
     let first = fork::insert_task(k, first, task);
