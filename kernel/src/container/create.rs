@@ -6,9 +6,9 @@ use super::{Container, ContainerId, Trouble, drive, hook, record};
 use crate::arena::Arena;
 use crate::error::{Errno, Stop};
 use crate::fs::{HeldPos, Pos};
-use crate::machine::Machine;
 use crate::task::TaskId;
 use crate::wait::{Pending, Restart, Resume, WaitKey};
+use crate::work::Job;
 use crate::{Cx, Kernel};
 use alloc::boxed::Box;
 use alloc::format;
@@ -16,8 +16,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use berth_abi::ExitRecord;
 use berth_oci::{
-    ContainerId as Name, Feature, FeatureSet, OciConfig, Operation, Plan, Refusal, RefusalKind,
-    plan,
+    ContainerId as Name, Feature, FeatureSet, OciConfig, OciLifecycleState, Operation, Plan,
+    Refusal, RefusalKind, plan,
 };
 
 /// What a create is asked for.
@@ -233,27 +233,26 @@ pub(super) fn refusal(refusal: Refusal) -> Trouble {
     Trouble::refused(errno, format!("{refusal}"))
 }
 
-/// A task that may have a create or delete in progress has ended: its create is undone (a fatal
-/// signal to the creator aborts it), its delete goes on without it.
-pub fn caller_ended(k: &mut Kernel, m: &mut dyn Machine, task: TaskId) {
+/// A task that may have a create or delete in progress has ended. A create is undone (a fatal
+/// signal to the creator aborts it), a delete goes on; either without it, as queued work.
+pub fn caller_ended(k: &mut Kernel, task: TaskId) {
     let Some(id) = k.containers.callers.remove(&task) else {
         return;
     };
-    let Some(work) = k.containers.get_mut(id).and_then(|c| c.work.as_mut()) else {
+    let Some(container) = k.containers.get_mut(id) else {
+        return;
+    };
+    let creating = container.life.state() == OciLifecycleState::Creating;
+    let Some(work) = container.work.as_mut() else {
         return;
     };
     work.caller = None;
-    if k.containers.get(id).map(|c| c.life.state()) == Some(berth_oci::OciLifecycleState::Creating)
-    {
+    if creating {
         let text = String::from("the process that created the container was killed");
-        if let Some(work) = k.containers.get_mut(id).and_then(|c| c.work.as_mut()) {
-            work.operation.abort(Problem {
-                errno: Errno::EINTR,
-                text,
-            });
-        }
+        let errno = Errno::EINTR;
+        work.operation.abort(Problem { errno, text });
     }
-    drive::alone(k, m, id);
+    k.work.add(Job::Container(id));
 }
 
 /// The last step of create.

@@ -84,6 +84,9 @@ pub struct Containers {
     /// When they are out of time.
     timers: BTreeSet<(u64, u64)>,
     last_job: u64,
+    /// Steps until one fails, for tests.
+    #[cfg(feature = "audit")]
+    pub fail_after: Option<u32>,
 }
 
 impl Containers {
@@ -105,6 +108,27 @@ impl Containers {
     /// When the next hook is out of time; `u64::MAX` for never.
     pub fn next_deadline(&self) -> u64 {
         self.timers.first().map_or(u64::MAX, |first| first.0)
+    }
+
+    /// Whether a test wants the step that is about to be done to fail.
+    #[cfg(feature = "audit")]
+    fn fails_here(&mut self) -> bool {
+        match self.fail_after {
+            Some(0) => {
+                self.fail_after = None;
+                true
+            }
+            Some(left) => {
+                self.fail_after = Some(left - 1);
+                false
+            }
+            None => false,
+        }
+    }
+
+    #[cfg(not(feature = "audit"))]
+    fn fails_here(&mut self) -> bool {
+        false
     }
 
     fn next_job(&mut self) -> u64 {

@@ -63,6 +63,11 @@ pub(super) fn perform(
     work: &mut Work,
     step: Step,
 ) -> Outcome<Undo, hook::Token, Problem> {
+    if k.containers.fails_here() {
+        let text = format!("{step:?}: made to fail");
+        let errno = Errno::EIO;
+        return Outcome::Failed(Problem { errno, text });
+    }
     loop {
         let made = work.build.made.len();
         let stop = match attempt(k, cx, id, work, step) {

@@ -144,6 +144,7 @@ fn end_thread(k: &mut Kernel, m: &mut dyn Machine, id: TaskId) {
     let (mm, files, fs) = (task.mm.take(), task.files.take(), task.fs.take());
     let (handlers, ns) = (task.handlers.take(), task.ns.take());
     signal::dissolve(k, pending);
+    crate::container::caller_ended(k, id);
     if let Some(mm) = mm {
         crate::mm::release(k, mm);
     }
