@@ -122,7 +122,7 @@ fn spawn_hook(
     let place = match Place::hold(k, runtime.ns.keys(), root, runtime.bundle.pos()) {
         Ok(place) => place,
         Err(stop) => {
-            crate::mm::release(k, image.mm);
+            exec::discard(k, image);
             return Err(stop);
         }
     };
@@ -130,7 +130,7 @@ fn spawn_hook(
         Ok(parts) => parts,
         Err(stop) => {
             place.release(k);
-            crate::mm::release(k, image.mm);
+            exec::discard(k, image);
             return Err(stop);
         }
     };
