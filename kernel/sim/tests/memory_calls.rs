@@ -441,3 +441,97 @@ fn programs_are_run_with_what_they_are_given() {
     assert_eq!(sim.told("environment"), [u64::from_le_bytes(*b"A=enviro")]);
     assert_eq!(sim.told("data"), [0], "the old program's data is gone");
 }
+
+const CHMOD: u32 = 90;
+const CHOWN: u32 = 92;
+const CLOSE: u32 = 3;
+const SETRESUID: u32 = 117;
+const GETEUID: u32 = 107;
+const NAME: u64 = 0x400;
+const BODY: u64 = 0x500;
+const ARGV: u64 = 0x600;
+
+/// Makes a file with this content that everybody may run.
+fn file(script: Script, name: &str, body: &str) -> Script {
+    script
+        .text(NAME, name)
+        .text(BODY, body)
+        .call(OPEN, [Arg::Data(NAME), is(MEMFD_LIKE), is(0o755)])
+        .set(Reg::R12, Reg::Rax)
+        .call(
+            WRITE,
+            [Reg::R12.into(), Arg::Data(BODY), is(body.len() as u64)],
+        )
+        .call(CLOSE, [Reg::R12.into()])
+}
+
+/// Runs the file whose name was made last, with one argument: its name.
+fn exec(script: Script) -> Script {
+    script
+        .store(Arg::Data(ARGV), Arg::Data(NAME))
+        .store(Arg::Data(ARGV + 8), is(0))
+        .call(EXECVE, [Arg::Data(NAME), Arg::Data(ARGV), is(0)])
+        .tell("failed", Reg::Rax)
+}
+
+#[test]
+fn scripts_are_run_by_their_interpreters() {
+    let first = exec(file(Script::new(), "/script", "#! /bin/1  one arg \nrest"));
+    let second = Script::new()
+        .load(Reg::Rbx, Reg::Rsp)
+        .tell("argc", Reg::Rbx)
+        .set(Reg::Rbp, Reg::Rsp)
+        .op(berth_sim::Op::Add(Reg::Rbp, is(16)))
+        .load(Reg::Rbx, Reg::Rbp)
+        .load(Reg::Rbx, Reg::Rbx)
+        .tell("argument", Reg::Rbx)
+        .op(berth_sim::Op::Add(Reg::Rbp, is(8)))
+        .load(Reg::Rbx, Reg::Rbp)
+        .load(Reg::Rbx, Reg::Rbx)
+        .tell("script", Reg::Rbx)
+        .off();
+    let sim = run(vec![first, second], PowerOff::Clean);
+    assert_eq!(sim.told("argc"), [3]);
+    // "one arg" and its NUL; "/script" and its NUL.
+    assert_eq!(sim.told("argument"), [u64::from_le_bytes(*b"one arg\0")]);
+    assert_eq!(sim.told("script"), [u64::from_le_bytes(*b"/script\0")]);
+}
+
+#[test]
+fn what_is_no_program_is_refused() {
+    let mut script = exec(file(Script::new(), "/loop", "#!/loop\n"));
+    script = exec(file(script, "/lost", "#!/nowhere\n"));
+    script = exec(file(script, "/text", "no program"));
+    script = exec(file(script, "/elf", "\x7fELF but no more"));
+    script = exec(file(script, "/empty", ""));
+    script = file(script, "/locked", "#!/bin/1\n").call(CHMOD, [Arg::Data(NAME), is(0o644)]);
+    let sim = one(exec(script));
+    assert_eq!(
+        sim.told("failed"),
+        [err(40), err(2), err(8), err(8), err(8), err(13)]
+    );
+}
+
+#[test]
+fn set_id_bits_give_the_owners_rights() {
+    let child = |script: Script| {
+        exec(
+            script
+                .text(NAME, "/bin/1")
+                .call(CHOWN, [Arg::Data(NAME), is(0), is(0)])
+                .call(CHMOD, [Arg::Data(NAME), is(0o4755)])
+                .sys(FORK, &[])
+                .if_zero(Reg::Rax, "child")
+                .sys(WAIT4, &[u64::MAX, 0, 0, 0])
+                .off()
+                .label("child")
+                .sys(SETRESUID, &[1000, 1000, 1000])
+                .asks("before", GETEUID, &[]),
+        )
+    };
+    let program = Script::new().asks("after", GETEUID, &[]).sys(EXIT, &[0]);
+    let sim = run(vec![child(Script::new()), program], PowerOff::Clean);
+    assert_eq!(sim.told("before"), [1000]);
+    assert_eq!(sim.told("after"), [0]);
+    assert!(sim.told("failed").is_empty());
+}

@@ -46,7 +46,9 @@ pub fn parse(head: &[u8]) -> Result<Option<Script>, Errno> {
 mod tests {
     use super::*;
 
-    fn parsed(head: &[u8]) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>, Errno> {
+    type Parsed = Option<(Vec<u8>, Option<Vec<u8>>)>;
+
+    fn parsed(head: &[u8]) -> Result<Parsed, Errno> {
         Ok(parse(head)?.map(|s| (s.interpreter, s.argument)))
     }
 
