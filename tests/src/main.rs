@@ -11,6 +11,7 @@ mod boot;
 mod case;
 mod container;
 mod door;
+mod failure;
 mod faults;
 mod inside;
 mod runner;
@@ -30,6 +31,7 @@ fn cases() -> Vec<Case> {
         abi::cases(),
         container::cases(),
         faults::cases(),
+        failure::cases(),
         inside::cases(),
     ]
     .concat()

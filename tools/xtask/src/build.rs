@@ -28,8 +28,8 @@ pub fn all(paths: &Paths) -> Result<()> {
 /// Builds the kernel; the result is [`Paths::kernel_elf`].
 pub fn kernel(paths: &Paths, compilers: &Compilers) -> Result<()> {
     let toolchain = compilers.for_target(KERNEL)?;
-    announce("the kernel", &paths.kernel_elf());
     let mut cargo = bare_cargo(paths, &toolchain, "build", KERNEL)?;
+    hush(&mut cargo, &paths.kernel_elf());
     cargo.args(["--release", "--package", "berth-x86_64"]);
     let built = executables(&mut cargo)?;
     let [elf] = built.as_slice() else {
@@ -50,7 +50,7 @@ pub fn bare_cargo(
     let mut cargo = toolchain.cargo(subcommand)?;
     cargo
         .current_dir(paths.root())
-        .args(["--quiet", "--target", target, "--target-dir"])
+        .args(["--target", target, "--target-dir"])
         .arg(paths.target().join("kernel"));
     if toolchain.build_std {
         cargo
@@ -66,19 +66,12 @@ pub fn bare_cargo(
 /// Builds the programs; the results are in [`Paths::guest_programs`].
 pub fn userland(paths: &Paths, compilers: &Compilers) -> Result<()> {
     let toolchain = compilers.for_target(USERLAND)?;
-    announce("the programs", &paths.guest_programs());
     let mut cargo = toolchain.cargo("build")?;
     cargo
         .current_dir(paths.root())
-        .args([
-            "--quiet",
-            "--profile",
-            "small",
-            "--target",
-            USERLAND,
-            "--target-dir",
-        ])
+        .args(["--profile", "small", "--target", USERLAND, "--target-dir"])
         .arg(paths.target().join("userland"));
+    hush(&mut cargo, &paths.guest_programs());
     for (package, _) in PROGRAMS {
         cargo.args(["--package", package]);
     }
@@ -105,10 +98,10 @@ pub fn userland(paths: &Paths, compilers: &Compilers) -> Result<()> {
     Ok(())
 }
 
-/// The first build takes a minute, since the library is built too; do not leave people without a word.
-fn announce(what: &str, result: &Path) {
-    if !result.exists() {
-        eprintln!("xtask: building {what} for the first time");
+/// Builds say nothing unless they fail, except the first, which takes minutes, since the library is built too.
+fn hush(cargo: &mut Command, result: &Path) {
+    if result.exists() {
+        cargo.arg("--quiet");
     }
 }
 

@@ -68,6 +68,7 @@ fn kernel_lints(paths: &Paths) -> Result<()> {
     let toolchain = Compilers::look().for_target(KERNEL)?;
     let mut cargo = bare_cargo(paths, &toolchain, "clippy", KERNEL)?;
     run(cargo.args([
+        "--quiet",
         "--release",
         "--package",
         "berth-x86_64",
@@ -83,7 +84,9 @@ fn portable_core(paths: &Paths) -> Result<()> {
         let toolchain = Compilers::look().for_target(target)?;
         for features in [&[][..], &["--no-default-features"]] {
             let mut cargo = bare_cargo(paths, &toolchain, "clippy", target)?;
-            cargo.args(["--package", "berth-oci"]).args(features);
+            cargo
+                .args(["--quiet", "--package", "berth-oci"])
+                .args(features);
             run(cargo.args(["--", "-D", "warnings"]))?;
         }
     }

@@ -1,0 +1,112 @@
+//! What goes wrong leaves nothing behind, and a verb in the wrong state is refused.
+
+use crate::case::{Case, Failure};
+use crate::door::Door;
+
+/// The cases of this area.
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case {
+            name: "failure_missing_root",
+            run: |door| {
+                script(
+                    door,
+                    "oci create -b no-root c 2>/dev/null; echo $?; oci list -q",
+                    "1\n",
+                )
+            },
+        },
+        Case {
+            // The specification's order: no container, then its poststop hooks.
+            name: "failure_hook_fails",
+            run: |door| {
+                script(
+                    door,
+                    "oci create -b hook-fails c 2>/dev/null; echo $?; oci list -q; ls /run/poststop-ran",
+                    "1\n/run/poststop-ran\n",
+                )
+            },
+        },
+        Case {
+            name: "failure_hook_times_out",
+            run: |door| {
+                script(
+                    door,
+                    "oci create -b hook-hangs c 2>/dev/null; echo $?; oci list -q; ps -o args | grep -c '^sleep 2000'",
+                    "1\n0\n",
+                )
+            },
+        },
+        Case {
+            // A fatal signal to the creator undoes the create, and takes the hook along.
+            name: "failure_creator_is_killed",
+            run: |door| {
+                script(
+                    door,
+                    "oci create -b hook-slow c 2>/dev/null & \
+                     until ps -o args | grep -q '^sleep 2000'; do sleep 0.1; done; \
+                     kill -9 $!; wait $!; echo $?; \
+                     until [ \"$(ps -o args | grep -c '^sleep 2000')\" = 0 ]; do sleep 0.1; done; \
+                     oci list -q; echo over",
+                    "137\nover\n",
+                )
+            },
+        },
+        Case {
+            name: "failure_id_is_taken",
+            run: |door| {
+                script(
+                    door,
+                    "oci create -b sleeps c; oci create -b sleeps c 2>/dev/null; echo $?; oci list -q; \
+                     oci delete -f c; oci create -b sleeps c; echo $?; oci delete -f c; oci list -q",
+                    "1\nc\n0\n",
+                )
+            },
+        },
+        Case {
+            name: "failure_bad_ids",
+            run: |door| {
+                script(
+                    door,
+                    "for id in ../c a/b .hidden 'a b' \"$(printf 'x%.0s' $(seq 129))\"; do \
+                     oci create -b sleeps -- \"$id\" 2>/dev/null && echo \"accepted $id\"; done; \
+                     oci create -b sleeps \"$(printf 'x%.0s' $(seq 128))\" && oci delete -f \"$(printf 'x%.0s' $(seq 128))\"; \
+                     oci list -q | wc -c",
+                    "0\n",
+                )
+            },
+        },
+        Case {
+            name: "failure_verbs_in_wrong_states",
+            run: |door| {
+                script(
+                    door,
+                    "try() { \"$@\" >/dev/null 2>&1 && echo \"$*: accepted\" || echo \"$*: refused\"; }; \
+                     try oci start c; try oci kill c KILL; try oci delete c; \
+                     oci create -b sleeps c; \
+                     oci start c; try oci start c; try oci delete c; \
+                     oci kill c KILL; until oci state c | grep -q stopped; do sleep 0.1; done; \
+                     try oci start c; try oci kill c KILL; oci delete c; try oci state c",
+                    "oci start c: refused\noci kill c KILL: refused\noci delete c: refused\n\
+                     oci start c: refused\noci delete c: refused\n\
+                     oci start c: refused\noci kill c KILL: refused\noci state c: refused\n",
+                )
+            },
+        },
+    ]
+}
+
+/// Runs a script in `/bundles/failure`: it must print exactly `expected`, and leave nothing (init's audit fails the run otherwise).
+fn script(door: &Door, script: &str, expected: &str) -> Result<(), Failure> {
+    door.machine()
+        .bundle("failure")
+        .timeout(40)
+        .run(&[
+            "/bin/sh",
+            "-c",
+            &format!("cd /bundles/failure; {script}; true"),
+        ])?
+        .code(0)?
+        .stdout_is(expected)?
+        .done()
+}
