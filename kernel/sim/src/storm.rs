@@ -8,6 +8,7 @@ use crate::sim::{End, Sim};
 use crate::{Config, SimMachine};
 use berth_abi::linux::general as linux;
 use berth_kernel::machine::{Trap, UserRegs};
+use berth_kernel::mm::frames::Origin;
 use berth_kernel::task::exit;
 
 /// Traps that a storm lasts at the most.
@@ -37,17 +38,16 @@ pub enum Weather {
 pub fn storm(seed: u64, weather: Weather) -> usize {
     let faults = weather == Weather::Refusals;
     let config = Config {
-        frames: if weather == Weather::Drought {
-            35
-        } else {
-            4096
-        },
+        frames: 4096,
         seed,
         ..Config::default()
     };
     let mut chance = SimMachine::new(config.clone());
     let programs = vec![init(), random(&mut chance), random(&mut chance)];
     let mut sim = Sim::boot(config, programs);
+    if weather == Weather::Drought {
+        dry_out(&mut sim, 4 + (chance.random() % 12) as usize);
+    }
     let mut traps = 0;
     let mut least = usize::MAX;
     let mut calm = 0;
@@ -72,6 +72,16 @@ pub fn storm(seed: u64, weather: Weather) -> usize {
     sim.kernel.groups.refused = false;
     finish(sim);
     least
+}
+
+/// Leaves only so many frames free, however much booting took.
+fn dry_out(sim: &mut Sim, left: usize) {
+    let k = &mut sim.kernel;
+    let root = k.groups.root();
+    while k.frames.free() > left {
+        let frame = k.frames.alloc(&mut k.groups, root, Origin::Heap);
+        frame.expect("a free frame");
+    }
 }
 
 /// Kills what is left and looks whether everything is gone.
