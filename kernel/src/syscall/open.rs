@@ -7,6 +7,7 @@ use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::{self, Kind, What};
 use crate::fs::mount::MountFlags;
 use crate::fs::open::{self, FileKind, ViewFile};
+use crate::fs::superblock::SuperKind;
 use crate::fs::walk::{Found, WalkFlags};
 use crate::fs::{FileId, InodeId, Location, Node, Pos, Store, Time, ViewNode, dir};
 use crate::task::files;
@@ -258,7 +259,9 @@ fn open_fifo(
     } else {
         (ends.writers, ends.writer_opens)
     };
-    let both = flags & linux::O_ACCMODE == linux::O_RDWR;
+    // A pipe that is opened again (/proc/PID/fd) has had both ends.
+    let pipe_again = k.fs.super_of(location.pos.mount)?.kind == SuperKind::Pipes;
+    let both = pipe_again || flags & linux::O_ACCMODE == linux::O_RDWR;
     let came = cx.resume.is_some_and(|r| r.word != opens);
     let there = others > 0 || came || k.waits.waited_for(WaitKey::Fifo(pipe, !writes));
     let nonblocking = flags & linux::O_NONBLOCK != 0;

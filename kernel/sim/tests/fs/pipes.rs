@@ -185,3 +185,25 @@ fn fifos_wait_for_their_other_end() {
     let path = b.text("/fifo");
     assert_eq!(b.attempt(linux::__NR_open, &[path, 0]), None, "it waits");
 }
+
+#[test]
+fn a_pipe_can_be_opened_again_by_its_link() {
+    let mut b = Bench::new();
+    b.mkdir("/proc").unwrap();
+    b.mount("proc", "/proc", "proc", 0, "").unwrap();
+    let (r, w) = pipe(&mut b, 0);
+    b.write(w, b"left").unwrap();
+    b.close(w);
+    let link = format!("/proc/self/fd/{r}");
+    let again = b.open(&link, linux::O_RDONLY).unwrap();
+    assert_eq!(b.read(again, 10).unwrap(), b"left");
+    assert_eq!(b.read(again, 10).unwrap(), []);
+    let len = b.on(linux::__NR_readlink, &link, &[OUT, 100]).unwrap();
+    let name = String::from_utf8(b.get(OUT, len as usize)).unwrap();
+    assert!(name.starts_with("pipe:["), "{name}");
+    b.close(again);
+    b.close(r);
+    b.umount("/proc", 0).unwrap();
+    b.on(linux::__NR_rmdir, "/proc", &[]).unwrap();
+    b.end();
+}
