@@ -141,25 +141,33 @@ pub fn flush() {
         .drain(|bytes| serial::write(port(), bytes));
 }
 
-/// The log port for a panic: first the lines that still wait, then what is written here.
-pub struct LastWords;
+/// The log port for a panic: first the lines that still wait, then what is written here. A port
+/// that is stuck is given up: the machine shall end.
+pub struct LastWords {
+    stuck: bool,
+}
 
 impl LastWords {
     /// Sends the lines that still wait, unless the panic struck while one was written.
     pub fn begin() -> Self {
+        let mut words = Self { stuck: false };
         if let Some(mut ring) = RING_OF_LOG.try_lock() {
             ring.drain(|bytes| {
-                serial::write_last(port(), bytes);
+                words.send(bytes);
                 bytes.len()
             });
         }
-        Self
+        words
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.stuck = self.stuck || !serial::write_last(port(), bytes);
     }
 }
 
 impl Write for LastWords {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        serial::write_last(port(), text.as_bytes());
+        self.send(text.as_bytes());
         Ok(())
     }
 }

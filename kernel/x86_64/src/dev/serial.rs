@@ -79,9 +79,9 @@ pub fn write(port: Port, bytes: &[u8]) -> usize {
     write_patiently(port, bytes, PATIENCE)
 }
 
-/// Writes with long patience, for the last words of a panic.
-pub fn write_last(port: Port, bytes: &[u8]) {
-    write_patiently(port, bytes, LAST_PATIENCE);
+/// Writes with long patience, for last words; whether the port took them.
+pub fn write_last(port: Port, bytes: &[u8]) -> bool {
+    write_patiently(port, bytes, LAST_PATIENCE) == bytes.len()
 }
 
 fn write_patiently(port: Port, bytes: &[u8], patience: usize) -> usize {
