@@ -170,10 +170,13 @@ pub fn next_mapped(space: Space, from: u64, end: u64) -> Option<(u64, Mapped)> {
     // Mostly the next page is near.
     if let Some((_, table)) = last_table(space, from) {
         let table_end = end.min(layout::next_entry(from, 2));
-        if let Some((addr, value, _)) = in_use(table, 1, from, table_end).next() {
-            return Some((addr, mapped(value)));
+        while from < table_end {
+            let value = table[layout::index(from, 1)].load(Ordering::Relaxed);
+            if table::is_present(value) {
+                return Some((from, mapped(value)));
+            }
+            from += layout::PAGE;
         }
-        from = table_end;
         if from == end {
             return None;
         }
