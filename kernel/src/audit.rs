@@ -18,7 +18,7 @@ pub fn count(k: &Kernel, _m: &dyn Machine) -> AuditRecord {
         files: k.fs.files.len() as u64,
         mounts: k.fs.mounts.len() as u64,
         namespaces: k.ns.len() as u64,
-        groups: k.groups.len() as u64,
+        groups: k.groups.live() as u64,
         waiters: k.waits.len() as u64,
         containers: k.containers.len() as u64,
         jobs: k.work.len() as u64,

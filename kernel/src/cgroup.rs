@@ -54,6 +54,8 @@ pub struct Groups {
     arena: Arena<GroupId, Group>,
     root: GroupId,
     root_held: Held<GroupId>,
+    /// Groups that nothing but charges keeps.
+    dying: usize,
     /// Charges until one is refused, for tests.
     #[cfg(feature = "audit")]
     pub refuse_after: Option<u64>,
@@ -91,6 +93,7 @@ impl Groups {
             arena,
             root: root_held.key(),
             root_held,
+            dying: 0,
             #[cfg(feature = "audit")]
             refuse_after: None,
             #[cfg(feature = "audit")]
@@ -142,6 +145,7 @@ impl Groups {
                 if let Some(group) = self.arena.get_mut(key) {
                     if group.usage != Usage::default() {
                         group.last = Some(held);
+                        self.dying += 1;
                         return;
                     }
                 }
@@ -262,6 +266,7 @@ impl Groups {
             if g.usage == Usage::default() {
                 // Nobody refers to it but itself: it goes, and gives its own charge back.
                 if let Some(last) = g.last.take() {
+                    self.dying = self.dying.saturating_sub(1);
                     self.release(last);
                 }
             }
@@ -288,6 +293,11 @@ impl Groups {
             next = self.arena.get(id).and_then(|g| g.parent);
         }
         false
+    }
+
+    /// How many groups somebody refers to: not those that only what outlived them keeps.
+    pub fn live(&self) -> usize {
+        self.arena.len().saturating_sub(self.dying)
     }
 
     /// How many groups there are.

@@ -3,7 +3,8 @@
 use super::life::{self, Life};
 use super::steps::{Made, Undo};
 use super::{Container, ContainerId, Trouble, drive, hook, record};
-use crate::arena::Arena;
+use crate::arena::{Arena, Held};
+use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
 use crate::fs::{HeldPos, Pos};
 use crate::task::TaskId;
@@ -75,6 +76,8 @@ pub(super) struct Runtime {
     pub ns: crate::ns::NsSet,
     /// Who it is.
     pub cred: crate::task::Cred,
+    /// Who pays for its hooks: they are the runtime's, not the container's.
+    pub group: Held<GroupId>,
 }
 
 /// What the steps of create build up. References are kept by the undo tokens.

@@ -133,7 +133,8 @@ pub(super) fn runtime_of(
     bundle_fd: Option<i32>,
 ) -> Result<(Runtime, String), Trouble> {
     let keys = crate::ns::keys_of(k, task)?;
-    let cred = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?.cred.clone();
+    let caller = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?;
+    let (cred, group) = (caller.cred.clone(), caller.group.key());
     let start = crate::task::exec::start(k, task)?;
     let bundle = match bundle_fd {
         Some(fd) => directory(k, task, fd)?,
@@ -160,6 +161,7 @@ pub(super) fn runtime_of(
                 bundle,
                 ns,
                 cred,
+                group: k.groups.hold(group),
             },
             path,
         )),
@@ -202,6 +204,7 @@ pub(super) fn release_runtime(k: &mut Kernel, runtime: Runtime) {
     fs::release_pos(k, runtime.root);
     fs::release_pos(k, runtime.bundle);
     crate::ns::release_set(k, runtime.ns);
+    k.groups.release(runtime.group);
 }
 
 /// What a waiting call remembers of its container.

@@ -5,7 +5,7 @@
 
 use super::create::{Problem, Runtime, Work};
 use super::program::Place;
-use super::steps::{Undo, group};
+use super::steps::Undo;
 use super::{ContainerId, Trouble, stdio};
 use crate::arena::Held;
 use crate::cgroup::GroupId;
@@ -55,8 +55,8 @@ pub(super) fn begin(
     let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
     let hook = step.of(&container.config).ok_or(Errno::EINVAL)?.clone();
     let document = document(k, cx, id, step)?;
-    let group = group(k, id)?;
     let runtime = &work.runtime;
+    let group = runtime.group.key();
     let start = Start {
         root: runtime.root.pos(),
         cwd: runtime.bundle.pos(),

@@ -81,7 +81,7 @@ pub(super) fn perform(
         };
         unmake(k, cx.m, &mut work.build.made, made);
         let errno = match stop {
-            Stop::NoMem(no_mem) if k.make_room(cx.m, no_mem) => continue,
+            Stop::NoMem(no_mem) if k.make_room_for(cx.m, cx.task, no_mem) => continue,
             Stop::NoMem(_) => Errno::ENOMEM,
             Stop::Errno(errno) => errno,
             Stop::Wait(_) | Stop::Gone => Errno::EIO,
