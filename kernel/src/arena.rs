@@ -50,6 +50,8 @@ impl<K: Key> Held<K> {
         self.0
     }
 
+    // A token has a destructor in audit builds only.
+    #[cfg_attr(not(feature = "audit"), allow(clippy::forget_non_drop))]
     fn into_key(self) -> K {
         let key = self.0;
         core::mem::forget(self);

@@ -90,12 +90,15 @@ impl Pending {
     }
 }
 
+/// Where a parked task stands in both orders: by key, and by deadline if it has one.
+type Parked = (Vec<(WaitKey, u64)>, Option<(u64, u64)>);
+
 /// Who waits for what, and until when.
 #[derive(Default)]
 pub struct Waits {
     by_key: BTreeSet<(WaitKey, u64, TaskId)>,
     by_time: BTreeSet<(u64, u64, TaskId)>,
-    parked: BTreeMap<TaskId, (Vec<(WaitKey, u64)>, Option<(u64, u64)>)>,
+    parked: BTreeMap<TaskId, Parked>,
     woken: Vec<TaskId>,
     sequence: u64,
 }

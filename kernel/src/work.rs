@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 
-/// A job: a slice of it is [`Job::step`].
+/// A job, done slice by slice.
 pub enum Job {
     /// Tear an address space down.
     Space(crate::mm::Teardown),

@@ -1,6 +1,7 @@
 //! The simulated hardware.
 
 use berth_kernel::machine::{Access, FpuArea, Frame, Machine, Mapped, NoTable, PAGE, Port, Space};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What the machine consists of.
@@ -235,8 +236,8 @@ impl Machine for SimMachine {
         let here = self.tables(space);
         for level in (1..=3).rev() {
             let key = table_key(level, addr);
-            if !here.tables.contains_key(&key) {
-                here.tables.insert(key, tables().ok_or(NoTable)?);
+            if let Entry::Vacant(place) = here.tables.entry(key) {
+                place.insert(tables().ok_or(NoTable)?);
             }
         }
         here.pages.insert(
@@ -282,7 +283,7 @@ impl Machine for SimMachine {
     ) -> bool {
         let here = self.tables(space);
         let mut empty = Vec::new();
-        for (&(level, prefix), _) in &here.tables {
+        for &(level, prefix) in here.tables.keys() {
             let shift = 12 + 9 * u32::from(level);
             let (first, last) = (prefix << shift, (prefix + 1) << shift);
             let used = here.pages.range(first / PAGE..last / PAGE).next().is_some();

@@ -66,7 +66,7 @@ pub(super) fn symlinks(
 ) -> Result<Did, Trouble> {
     let from = work.build.made.len();
     let dev = dev(k, cx, id, work)?;
-    for (name, target) in crate::dev::default_links().iter().copied() {
+    for &(name, target) in crate::dev::default_links() {
         if existing(k, dev, name.as_bytes())?.is_none() {
             let what = What::Symlink(target.as_bytes().to_vec());
             make(

@@ -1,6 +1,6 @@
 //! Mounts: file system instances put into a tree (mount(2), mount_namespaces(7)).
 //!
-//! What is mounted where is one table, [`Fs::mounted`], by position; its entries keep the mounts
+//! What is mounted where is one table, `Fs::mounted`, by position; its entries keep the mounts
 //! alive. The mount at the root of a tree is kept by its mount namespace. A mount on a file with
 //! several names covers all of them, as positions are inodes and not names.
 

@@ -105,7 +105,7 @@ pub fn write(
 /// Writes bytes of the kernel (sendfile, copy_file_range).
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_kernel(
     k: &mut Kernel,
     cx: &mut Cx,

@@ -1,6 +1,6 @@
 //! Memory: frames and who pays for them, address spaces, faults, copies to and from programs.
 //!
-//! Reading order: [`frames`] (physical memory), [`area`] (what is where), [`fault`] (how pages
+//! Reading order: [`frames`] (physical memory), [`area`] (what is where), [`mod@fault`] (how pages
 //! come), [`range`] (how they go), [`fork`], [`teardown`], [`user`] (the kernel's copies),
 //! [`elf`], [`stack`] and [`exec`] (programs).
 

@@ -1,7 +1,7 @@
 //! Copies to and from the memory of programs.
 //!
 //! The kernel never dereferences a user pointer: it walks the program's page tables and copies by
-//! frames, resolving absent pages through [`super::fault`]. *Prepare* a destination first
+//! frames, resolving absent pages through [`super::fault()`]. *Prepare* a destination first
 //! ([`prepare`] faults pages in and breaks copy on write; it may fail), then commit into it
 //! ([`UserOut`]; cannot fail).
 //!

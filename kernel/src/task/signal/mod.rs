@@ -1,5 +1,5 @@
-//! Signals (signal(7)): what they are and how they wait. Sent in [`send`], decided and delivered
-//! in [`deliver`], laid out for handlers in [`frame`].
+//! Signals (signal(7)): what they are and how they wait. Sent in `send`, decided and delivered
+//! in `deliver`, laid out for handlers in `frame`.
 
 mod deliver;
 pub mod frame;
