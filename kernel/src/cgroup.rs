@@ -334,5 +334,6 @@ mod tests {
         groups.release(again);
         assert_eq!(groups.usage(above_id), Usage::default());
         assert_eq!((groups.len(), groups.usage(root).memory), (1, 0));
+        crate::arena::forgive(groups);
     }
 }
