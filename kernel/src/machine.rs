@@ -274,6 +274,14 @@ pub trait Machine {
     fn initrd_len(&self) -> usize;
     /// Copies from the initial file archive at an offset; returns how many bytes were there.
     fn initrd_read(&self, offset: usize, to: &mut [u8]) -> usize;
+    /// Copies from the initial file archive into the beginning of a frame; returns how many bytes
+    /// were there.
+    fn initrd_copy(&mut self, offset: usize, to: Frame, len: usize) -> usize {
+        let mut bytes = alloc::vec![0; len.min(PAGE as usize)];
+        let got = self.initrd_read(offset, &mut bytes);
+        self.write_frame(to, 0, bytes.get(..got).unwrap_or(&[]));
+        got
+    }
     /// The archive has been unpacked: its frames, to be added to the free ones. Afterwards
     /// `initrd_len` is 0.
     fn initrd_release(&mut self) -> Vec<(Frame, Frame)>;

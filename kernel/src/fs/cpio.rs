@@ -378,17 +378,16 @@ impl Unpacker<'_, '_> {
         if !regular || entry.size == 0 {
             return Ok(());
         }
-        let mut page = alloc::vec![0; PAGE as usize];
         let mut done = 0;
         while done < entry.size {
             let part = (entry.size - done).min(PAGE as usize);
-            let to = page.get_mut(..part).unwrap_or_default();
-            read_exact(m, entry.data + done, to)?;
             let index = done as u64 / PAGE;
             let clear = part < PAGE as usize;
             let frame =
                 pages::to_write(self.st, m, id, index, self.job.group, clear).map_err(reason)?;
-            m.write_frame(frame, 0, page.get(..part).unwrap_or(&[]));
+            if m.initrd_copy(entry.data + done, frame, part) != part {
+                return Err("it ends in the middle of an entry");
+            }
             done += part;
         }
         pages::grow(self.st.fs, id, entry.size as u64);

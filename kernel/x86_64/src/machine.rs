@@ -198,6 +198,20 @@ impl Machine for X86 {
         len
     }
 
+    fn initrd_copy(&mut self, offset: usize, to: Frame, len: usize) -> usize {
+        let left = self.initrd_len.saturating_sub(offset);
+        let len = len.min(left).min(PAGE as usize);
+        let mut done = 0;
+        while done < len {
+            let at = self.initrd_start + (offset + done) as u64;
+            let inside = (at % PAGE) as usize;
+            let part = (len - done).min(PAGE as usize - inside);
+            frames::copy_between((Frame((at / PAGE) as u32), inside), (to, done), part);
+            done += part;
+        }
+        len
+    }
+
     fn initrd_release(&mut self) -> Vec<(Frame, Frame)> {
         self.initrd_len = 0;
         frame_ranges(core::mem::take(&mut self.memory.initrd))
