@@ -70,23 +70,25 @@ impl Frames {
     /// Adds a range of frames that became free (those of the initial archive). Frames outside of
     /// what [`Frames::new`] saw are left alone.
     pub fn add(&mut self, range: (Frame, Frame)) {
-        for number in (range.0.0..range.1.0).rev() {
-            let head = self.free_head;
-            if let Some(meta) = number
-                .checked_sub(self.first)
-                .and_then(|i| self.meta.get_mut(i as usize))
-            {
-                *meta = Meta {
-                    refs: 0,
-                    word: head,
-                    generation: 0,
-                    origin: Origin::Free,
-                };
-                self.free_head = number;
-                self.free += 1;
-                self.total += 1;
-            }
+        let end = self.first.saturating_add(self.meta.len() as u32);
+        let (from, to) = (range.0.0.max(self.first), range.1.0.min(end));
+        let places = (from - self.first) as usize..to.saturating_sub(self.first) as usize;
+        let Some(part) = self.meta.get_mut(places) else {
+            return;
+        };
+        self.free += part.len();
+        self.total += part.len();
+        let mut head = self.free_head;
+        for (meta, number) in part.iter_mut().zip(from..to).rev() {
+            *meta = Meta {
+                refs: 0,
+                word: head,
+                generation: 0,
+                origin: Origin::Free,
+            };
+            head = number;
         }
+        self.free_head = head;
     }
 
     fn meta(&self, frame: Frame) -> Option<&Meta> {
