@@ -5,10 +5,10 @@ use super::steps::{Made, Undo};
 use super::{Container, ContainerId, Trouble, drive, hook, record};
 use crate::arena::{Arena, Held};
 use crate::cgroup::GroupId;
-use crate::error::{Errno, Stop};
+use crate::error::Errno;
 use crate::fs::{HeldPos, Pos};
 use crate::task::TaskId;
-use crate::wait::{Pending, Restart, Resume, WaitKey};
+use crate::wait::Resume;
 use crate::work::Job;
 use crate::{Cx, Kernel};
 use alloc::boxed::Box;
@@ -17,8 +17,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use berth_abi::ExitRecord;
 use berth_oci::{
-    ContainerId as Name, Feature, FeatureSet, OciConfig, OciLifecycleState, Operation, Plan,
-    Refusal, RefusalKind, plan,
+    ContainerId as Name, Feature, FeatureSet, OciConfig, OciLifecycleState, Operation, Outcome,
+    Plan, Refusal, RefusalKind, plan,
 };
 
 /// What a create is asked for.
@@ -64,6 +64,8 @@ pub(super) struct Work {
     pub build: Build,
     /// The hook that runs.
     pub hook: Option<hook::Running>,
+    /// What the last step came to, when the next one has to wait for its turn.
+    pub outcome: Option<Outcome<Undo, hook::Token, Problem>>,
 }
 
 /// The runtime's side: what hooks run in, and what paths outside the container mean.
@@ -134,6 +136,7 @@ pub fn create(k: &mut Kernel, cx: &mut Cx, request: Create) -> Result<u64, Troub
         runtime,
         build: Build::default(),
         hook: None,
+        outcome: None,
     };
     let id = insert(k, cx, name, config, bundle, work)?;
     go_on(k, cx, id)
@@ -149,10 +152,8 @@ pub fn create_go_on(k: &mut Kernel, cx: &mut Cx, resume: Resume) -> Result<u64, 
 
 fn go_on(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<u64, Trouble> {
     match drive::drive(k, cx, id) {
-        drive::Driven::Waits => {
-            let pending = Pending::on(WaitKey::Container(id), Restart::NoIntr);
-            Err(Stop::Wait(pending.with(drive::resume_of(id))).into())
-        }
+        drive::Driven::Waits => Err(drive::wait(id, cx.now, false)),
+        drive::Driven::Yields => Err(drive::wait(id, cx.now, true)),
         drive::Driven::Done(_) => Ok(u64::from(record::pid_seen_by(k, cx.task, id))),
         drive::Driven::Failed(failure) => {
             drive::forget(k, id);

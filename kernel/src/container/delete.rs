@@ -2,9 +2,9 @@
 
 use super::create::{Build, Work, operation, refusal};
 use super::{ContainerId, Trouble, drive, find, life};
-use crate::error::{Errno, Stop};
+use crate::error::Errno;
 use crate::task::{SigInfo, signal};
-use crate::wait::{Pending, Restart, Resume, WaitKey};
+use crate::wait::Resume;
 use crate::{Cx, Kernel};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -47,7 +47,7 @@ pub fn delete(k: &mut Kernel, cx: &mut Cx, id: &str, force: bool) -> Result<Stri
             .get(id)
             .is_some_and(|c| c.life.state() != State::Stopped)
         {
-            return Err(wait(id));
+            return Err(drive::wait(id, cx.now, false));
         }
     }
     begin(k, cx, id)
@@ -76,13 +76,8 @@ pub fn delete_go_on(
             "another operation on the container is in progress",
         )),
         (None, State::Stopped) => begin(k, cx, id),
-        (None, _) => Err(wait(id)),
+        (None, _) => Err(drive::wait(id, cx.now, false)),
     }
-}
-
-fn wait(id: ContainerId) -> Trouble {
-    let pending = Pending::on(WaitKey::Container(id), Restart::NoIntr);
-    Stop::Wait(pending.with(drive::resume_of(id))).into()
 }
 
 fn begin(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<String, Trouble> {
@@ -108,6 +103,7 @@ fn begin(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<String, Trouble
             ..Build::default()
         },
         hook: None,
+        outcome: None,
     };
     if let Some(container) = k.containers.get_mut(id) {
         container.work = Some(Box::new(work));
@@ -118,7 +114,8 @@ fn begin(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<String, Trouble
 
 fn go_on(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<String, Trouble> {
     match drive::drive(k, cx, id) {
-        drive::Driven::Waits => Err(wait(id)),
+        drive::Driven::Waits => Err(drive::wait(id, cx.now, false)),
+        drive::Driven::Yields => Err(drive::wait(id, cx.now, true)),
         drive::Driven::Done(warnings) => Ok(warnings),
         drive::Driven::Failed(failure) => Err(failure.error.into()),
     }

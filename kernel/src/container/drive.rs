@@ -3,11 +3,12 @@
 use super::create::{Problem, Runtime, Work, keep};
 use super::{ContainerId, Trouble, hook, steps};
 use crate::arena::Key;
-use crate::error::Errno;
+use crate::error::{Errno, Stop};
 use crate::fs::{self, HeldPos, Location};
 use crate::machine::Machine;
 use crate::task::TaskId;
-use crate::wait::Resume;
+use crate::wait::{Pending, Restart, Resume, WaitKey};
+use crate::work::Job;
 use crate::{Cx, Kernel};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -17,11 +18,16 @@ use berth_oci::{Failure, Next, OciLifecycleState as State, Outcome, Warning};
 pub(super) enum Driven {
     /// A hook runs; its end wakes those who wait for the container.
     Waits,
+    /// It has done enough for one trap, and goes on at once.
+    Yields,
     /// It succeeded; with the warnings of steps that failed, a line each.
     Done(String),
     /// It failed and is undone.
     Failed(Failure<Problem>),
 }
+
+/// Steps done in one trap, so that no trap is long whatever is configured.
+const STEPS_A_TRAP: u32 = 12;
 
 /// Carries the operation of a container on until it waits or is over. The work is taken out while
 /// its steps are done, so that they can use all of the kernel.
@@ -37,8 +43,20 @@ pub(super) fn drive(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Driven {
             destroyed: true,
         });
     };
-    let mut outcome = hook::outcome(k, cx, &mut work);
+    let mut outcome = match work.outcome.take() {
+        Some(outcome) => outcome,
+        None => hook::outcome(k, cx, &mut work),
+    };
+    let mut left = STEPS_A_TRAP;
     let failure = loop {
+        if left == 0 {
+            work.outcome = Some(outcome);
+            if let Some(container) = k.containers.get_mut(id) {
+                container.work = Some(work);
+            }
+            return Driven::Yields;
+        }
+        left -= 1;
         outcome = match work.operation.poll(outcome) {
             Next::Do(step) => steps::perform(k, cx, id, &mut work, step),
             Next::Undo(undo) => {
@@ -95,10 +113,14 @@ pub fn alone(k: &mut Kernel, m: &mut dyn Machine, id: ContainerId) {
         task,
         resume: None,
     };
-    if let Driven::Failed(_) = drive(k, &mut cx, id) {
-        let creating = k.containers.get(id).map(|c| c.life.state()) == Some(State::Creating);
-        if creating {
-            forget(k, id);
+    match drive(k, &mut cx, id) {
+        Driven::Waits | Driven::Done(_) => {}
+        Driven::Yields => k.work.add(Job::Container(id)),
+        Driven::Failed(_) => {
+            let creating = k.containers.get(id).map(|c| c.life.state()) == Some(State::Creating);
+            if creating {
+                forget(k, id);
+            }
         }
     }
 }
@@ -123,7 +145,7 @@ pub(super) fn forget(k: &mut Kernel, id: ContainerId) {
             k.groups.release(group);
         }
     }
-    k.waits.wake(crate::wait::WaitKey::Container(id));
+    k.waits.wake(WaitKey::Container(id));
 }
 
 /// The runtime's side as a task sees it, and the bundle's absolute path.
@@ -208,11 +230,23 @@ pub(super) fn release_runtime(k: &mut Kernel, runtime: Runtime) {
 }
 
 /// What a waiting call remembers of its container.
-pub(super) fn resume_of(id: ContainerId) -> Resume {
+fn resume_of(id: ContainerId) -> Resume {
     Resume {
         word: u64::from(id.generation()) << 32 | u64::from(id.index()),
         ..Resume::default()
     }
+}
+
+/// The wait of a call on a container's operation: for a hook, or (with `at_once`) only for its
+/// turn.
+pub(super) fn wait(id: ContainerId, now: u64, at_once: bool) -> Trouble {
+    let pending = Pending::on(WaitKey::Container(id), Restart::NoIntr);
+    let deadline = at_once.then_some(now);
+    let resume = Resume {
+        deadline,
+        ..resume_of(id)
+    };
+    Stop::Wait(pending.with(resume)).into()
 }
 
 /// And back.

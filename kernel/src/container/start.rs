@@ -30,6 +30,7 @@ pub fn start(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<(), Trouble> {
         runtime,
         build: Build::default(),
         hook: None,
+        outcome: None,
     };
     if let Some(container) = k.containers.get_mut(id) {
         container.work = Some(Box::new(work));
@@ -38,6 +39,6 @@ pub fn start(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<(), Trouble> {
         drive::Driven::Done(_) => Ok(()),
         drive::Driven::Failed(failure) => Err(failure.error.into()),
         // No step of start waits: hooks of start are refused at create.
-        drive::Driven::Waits => Err(Errno::EIO.into()),
+        drive::Driven::Waits | drive::Driven::Yields => Err(Errno::EIO.into()),
     }
 }
