@@ -17,6 +17,20 @@ pub fn cases() -> Vec<Case> {
             },
         },
         Case {
+            // The message names the mount; the directory that was made for another one is gone.
+            name: "failure_bad_mount",
+            run: |door| {
+                script(
+                    door,
+                    "mkdir -p /tmp/b/rootfs; printf '%s\\n' root_path=rootfs process_arg=/x \
+                     namespace=mount mount=/made:tmpfs:tmpfs mount=/data:bind:/no/such:rbind \
+                     >/tmp/b/config.kv; oci create -b /tmp/b c 2>&1 | grep -c 'mount=/data:bind:/no/such'; \
+                     oci list -q; ls /tmp/b/rootfs; rm -r /tmp/b",
+                    "1\n",
+                )
+            },
+        },
+        Case {
             // The specification's order: no container, then its poststop hooks.
             name: "failure_hook_fails",
             run: |door| {
