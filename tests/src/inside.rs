@@ -31,6 +31,10 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi misc"),
         },
         Case {
+            name: "inside_xattrs",
+            run: |door| tap(door, "probe abi xattrs"),
+        },
+        Case {
             name: "inside_faults",
             run: |door| tap(door, "probe fault all"),
         },

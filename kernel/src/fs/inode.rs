@@ -38,6 +38,8 @@ pub struct Inode {
     pub mounted: u32,
     /// Never had a name, but may be given one (O_TMPFILE).
     pub nameless: bool,
+    /// Its extended attributes.
+    pub xattrs: super::xattr::Slot,
 }
 
 /// The four times of an inode (inode(7)).
@@ -316,6 +318,7 @@ pub fn create(
         link: None,
         mounted: 0,
         nameless: false,
+        xattrs: None,
     };
     let held = st.fs.inodes.insert(inode, charge);
     if is_dir && parent.is_none() {

@@ -3,6 +3,7 @@
 //! Reading order: [`inode`] (what a file is), [`dir`] and [`pages`] (what can be done to it),
 //! [`mount`] and [`walk`] (how it is found), [`open`] and [`pipe`] (what descriptors refer to).
 
+pub mod attributes;
 pub mod cpio;
 pub mod dir;
 pub mod inode;
@@ -19,6 +20,7 @@ pub mod stat;
 pub mod superblock;
 mod teardown;
 pub mod walk;
+pub mod xattr;
 
 use crate::arena::{Arena, Held};
 use crate::cgroup::{GroupId, Groups};

@@ -144,7 +144,8 @@ pub fn truncate(st: &mut Store, m: &mut dyn Machine, id: InodeId, size: u64) -> 
     let pages = of_mut(st.fs, id)?;
     let cut = if size == 0 {
         core::mem::take(&mut pages.frames)
-    } else if size < pages.size {
+    } else if size <= pages.size {
+        // Also what was kept behind the end (fallocate(2), FALLOC_FL_KEEP_SIZE).
         pages.frames.split_off(&size.div_ceil(PAGE))
     } else {
         Default::default()

@@ -61,6 +61,9 @@ impl Store<'_> {
             sb.inodes = sb.inodes.saturating_sub(1);
             sb.pages = sb.pages.saturating_sub(pages);
         }
+        if let Some(xattrs) = inode.xattrs {
+            xattrs.give_back(self.groups);
+        }
         match inode.kind {
             Kind::Dir(dir) if rest.entries.is_empty() => rest.entries = dir.entries,
             Kind::Dir(dir) => rest.below.push(dir.entries),

@@ -2,12 +2,12 @@
 
 use super::read::find_device;
 use super::take_turns;
-use super::write::{group, size_limit, too_big};
+use super::write::{group, size_limit, too_big, written};
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::FileKind;
-use crate::fs::{FileId, InodeId, Store, Time, dir, pages, pipe};
+use crate::fs::{FileId, InodeId, Store, pages, pipe};
 use crate::machine::{Machine, PAGE};
-use crate::mm::user;
+use crate::mm::{self, user};
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel, dev};
 use linux_raw_sys::{general as linux, ioctl as request};
@@ -111,11 +111,18 @@ fn readable(k: &Kernel, id: FileId) -> Result<u64, Errno> {
     }
 }
 
-/// Sets the size of a regular file; permissions were checked.
+/// Sets the size of a regular file; permissions were checked. Goes on in turns while programs
+/// that map it have pages behind its end. With `always` its times change even if its size does not.
 ///
 /// # Errors
-/// EINVAL, EISDIR, EFBIG (with SIGXFSZ at the process's limit).
-pub fn truncate(k: &mut Kernel, cx: &mut Cx, inode: InodeId, size: u64) -> Result<(), Stop> {
+/// EINVAL, EISDIR, EFBIG (with SIGXFSZ at the process's limit); waits.
+pub fn truncate(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    inode: InodeId,
+    size: u64,
+    always: bool,
+) -> Result<(), Stop> {
     if k.fs.inode(inode)?.is_dir() {
         return Err(Errno::EISDIR.into());
     }
@@ -125,11 +132,12 @@ pub fn truncate(k: &mut Kernel, cx: &mut Cx, inode: InodeId, size: u64) -> Resul
         return Err(too_big(k, cx, limit, 0));
     }
     pages::truncate(&mut Store::of(k), cx.m, inode, size)?;
-    crate::mm::truncated(k, cx.m, inode, size);
-    let now = Time::now(cx.m);
-    let inode = k.fs.inode_mut(inode)?;
-    inode.touch(now);
-    dir::clear_set_ids(inode);
+    if always || size != old {
+        written(k, cx, inode);
+    }
+    if !mm::truncated(k, cx.m, inode, size) {
+        return Err(mm::again(cx.now, 1));
+    }
     Ok(())
 }
 
@@ -169,8 +177,7 @@ pub fn reserve(
     let grows = pages::of(&k.fs, inode)?.size < end;
     pages::grow(&mut k.fs, inode, end);
     if grows {
-        let now = Time::now(cx.m);
-        k.fs.inode_mut(inode)?.touch(now);
+        written(k, cx, inode);
     }
     Ok(())
 }

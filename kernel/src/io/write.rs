@@ -6,10 +6,10 @@ use crate::cgroup::GroupId;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::FileKind;
 use crate::fs::pages::{self, SIZE_MAX};
-use crate::fs::{FileId, InodeId, PipeId, Store, Time, ViewNode, dir, pipe};
+use crate::fs::{FileId, InodeId, PipeId, Store, Time, ViewNode, attributes, pipe};
 use crate::machine::{Frame, PAGE};
 use crate::mm::user;
-use crate::task::{SigInfo, limits, signal};
+use crate::task::{SigInfo, cred, limits, signal};
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel, dev, views};
 use alloc::vec::Vec;
@@ -255,20 +255,21 @@ fn send(k: &mut Kernel, cx: &Cx, number: u32) {
     signal::send_task(k, cx.task, info);
 }
 
-/// After a write: times, and set-id bits go unless the writer may keep them.
-fn written(k: &mut Kernel, cx: &Cx, inode: InodeId) {
+/// The content of a file was changed by the current task.
+pub(super) fn written(k: &mut Kernel, cx: &Cx, inode: InodeId) {
     let now = Time::now(cx.m);
-    let caps = k
-        .tasks
-        .tasks
-        .get(cx.task)
-        .map_or(0, |t| t.cred.caps.effective);
-    if let Ok(inode) = k.fs.inode_mut(inode) {
-        inode.touch(now);
-        if caps & (1 << linux::CAP_FSETID) == 0 {
-            dir::clear_set_ids(inode);
-        }
-    }
+    let Some(task) = k.tasks.tasks.get(cx.task) else {
+        return;
+    };
+    let access = cred::access(&task.cred);
+    let mut st = Store {
+        fs: &mut k.fs,
+        frames: &mut k.frames,
+        groups: &mut k.groups,
+        work: &mut k.work,
+        waits: &mut k.waits,
+    };
+    attributes::content_changed(&mut st, &access, inode, now);
 }
 
 fn to_pipe(

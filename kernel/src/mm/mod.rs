@@ -35,7 +35,7 @@ use frames::Origin;
 pub use fault::fault;
 pub use fork::duplicate;
 pub use oom::oom_kill;
-pub use range::{truncated, unmap_file_range};
+pub use range::{Lost, again, truncated, unmap_file_range};
 pub use teardown::{Teardown, release, teardown_step};
 
 key! {

@@ -4,6 +4,7 @@
 //! says where to go on.
 
 use super::area::{Area, Source};
+use super::frames::Origin;
 use super::{MmId, drop_unused, page};
 use crate::Kernel;
 use crate::error::{NoMem, Stop};
@@ -43,21 +44,40 @@ fn rest(done: u64, end: u64) -> Option<u64> {
 
 /// Takes the pages of a range away; areas stay. Returns where to go on.
 pub fn discard(k: &mut Kernel, m: &mut dyn Machine, id: MmId, start: u64, end: u64) -> Option<u64> {
+    discard_some(k, m, id, (start, end), true).1
+}
+
+/// Takes the pages of a range away, without `copies` only those that are a file's own. Returns
+/// how many it took, and where to go on.
+fn discard_some(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    id: MmId,
+    (start, end): (u64, u64),
+    copies: bool,
+) -> (usize, Option<u64>) {
     let Kernel {
         frames,
         groups,
         spaces,
         ..
     } = k;
-    let mm = spaces.get_mut(id)?;
+    let Some(mm) = spaces.get_mut(id) else {
+        return (0, None);
+    };
     let space = mm.space;
-    let done = pages(m, space, start, end, |m, page, _| {
+    let mut count = 0;
+    let done = pages(m, space, start, end, |m, page, mapped| {
+        if !copies && frames.origin(mapped.frame) != Origin::File {
+            return;
+        }
         if let Some(mapped) = m.unmap(space, page) {
             mm.resident = mm.resident.saturating_sub(1);
             frames.release(groups, mapped.frame);
+            count += 1;
         }
     });
-    rest(done, end)
+    (count, rest(done, end))
 }
 
 /// Removes what is in a range. Returns where to go on; what is before is gone then.
@@ -177,40 +197,74 @@ fn make_tables(
     Ok(())
 }
 
-/// A file was truncated to `size` bytes: nobody has what was behind any more.
-pub fn truncated(k: &mut Kernel, m: &mut dyn Machine, inode: InodeId, size: u64) {
-    unmap_file_range(k, m, inode, size.div_ceil(PAGE));
+/// Pages of a file that programs lose.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost {
+    /// The first.
+    pub from: u64,
+    /// The first behind them.
+    pub to: u64,
+    /// Private copies too.
+    pub copies: bool,
 }
 
-/// Takes the pages of a file from `from_page` on away from everybody who maps them, copies of
-/// them included: the file was truncated (ftruncate(2)).
-pub fn unmap_file_range(k: &mut Kernel, m: &mut dyn Machine, inode: InodeId, from_page: u64) {
+/// A file was truncated to `size` bytes: takes what was behind, copies of it included, away from
+/// those who map it; a bounded part. Whether nobody has any of it any more.
+pub fn truncated(k: &mut Kernel, m: &mut dyn Machine, inode: InodeId, size: u64) -> bool {
+    let lost = Lost {
+        from: size.div_ceil(PAGE),
+        to: u64::MAX,
+        copies: true,
+    };
+    unmap_file_range(k, m, inode, lost, PART)
+}
+
+/// Takes pages of a file away from everybody who maps them, `most` (and the rest of a part) at
+/// the most; whether that was all.
+pub fn unmap_file_range(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    inode: InodeId,
+    lost: Lost,
+    most: usize,
+) -> bool {
     let Some(mms) = k.spaces.mappings.get(&inode) else {
-        return;
+        return true;
     };
     let mms: Vec<MmId> = mms.iter().copied().collect();
+    let mut count = 0;
     for id in mms {
         let mut at = 0;
-        while let Some((start, end)) = behind(k, id, Source::File(inode), from_page, at) {
+        while let Some((start, end)) = showing(k, id, Source::File(inode), lost, at) {
             at = end;
             let mut from = Some(start);
             while let Some(start) = from {
-                from = discard(k, m, id, start, end);
+                if count >= most {
+                    return false;
+                }
+                let (taken, rest) = discard_some(k, m, id, (start, end), lost.copies);
+                count += taken;
+                from = rest;
             }
         }
     }
+    true
 }
 
-/// The first part from `at` on of an area that maps pages of `source` from `from_page` on.
-fn behind(k: &Kernel, id: MmId, source: Source, from_page: u64, at: u64) -> Option<(u64, u64)> {
+/// The first part from `at` on of an area that maps lost pages of `source`.
+fn showing(k: &Kernel, id: MmId, source: Source, lost: Lost, at: u64) -> Option<(u64, u64)> {
     let areas = &k.spaces.get(id)?.areas;
     let mut next = areas.from(at);
     while let Some(area) = next {
         if area.source() == Some(source) {
-            let skipped = from_page.saturating_sub(area.source_page(area.start));
-            let start = area.start.saturating_add(skipped.saturating_mul(PAGE));
-            if start < area.end {
-                return Some((start.max(at), area.end));
+            let first = area.source_page(area.start);
+            let address = |page: u64| {
+                let skipped = page.saturating_sub(first).saturating_mul(PAGE);
+                area.start.saturating_add(skipped).min(area.end)
+            };
+            let (start, end) = (address(lost.from).max(at), address(lost.to));
+            if start < end {
+                return Some((start, end));
             }
         }
         next = areas.from(area.end);

@@ -338,7 +338,7 @@ fn writable(k: &Kernel, cx: &Cx, fd: u64) -> Result<crate::fs::InodeId, Errno> {
 fn ftruncate(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let size = offset(a[1])?.unwrap_or(0);
     let inode = writable(k, cx, a[0])?;
-    io::truncate(k, cx, inode, size)?;
+    io::truncate(k, cx, inode, size, true)?;
     Ok(0)
 }
 

@@ -19,6 +19,7 @@ mod stat;
 mod system;
 mod threads;
 mod time;
+mod xattrs;
 
 use crate::error::{Call, Errno, Stop};
 use crate::machine::UserRegs;
@@ -53,6 +54,7 @@ const AREAS: &[&[Line]] = &[
     system::CALLS,
     threads::CALLS,
     time::CALLS,
+    xattrs::CALLS,
 ];
 
 /// The table by number, made when the kernel is compiled.

@@ -9,10 +9,10 @@ use crate::fs::mount::MountFlags;
 use crate::fs::open::{self, FileKind, ViewFile};
 use crate::fs::superblock::SuperKind;
 use crate::fs::walk::{Found, WalkFlags};
-use crate::fs::{FileId, InodeId, Location, Node, Pos, Store, Time, ViewNode, dir};
+use crate::fs::{FileId, InodeId, Location, Node, Pos, Store, ViewNode, dir};
 use crate::task::files;
 use crate::wait::{Pending, Restart, Resume, WaitKey};
-use crate::{Cx, Kernel, dev, views};
+use crate::{Cx, Kernel, dev, io, views};
 use linux_raw_sys::general as linux;
 
 pub(super) const CALLS: &[Line] = &[
@@ -211,11 +211,10 @@ fn open_inode(
     match way {
         Way::Plain => open::open(&mut Store::of(k), group, location, flags),
         Way::Regular => {
-            let held = open::open(&mut Store::of(k), group, location, flags)?;
             if flags & linux::O_TRUNC != 0 {
-                empty(k, cx, id)?;
+                io::truncate(k, cx, id, 0, true)?;
             }
-            Ok(held)
+            open::open(&mut Store::of(k), group, location, flags)
         }
         Way::Device(device) => {
             let driver = Some(device)
@@ -227,17 +226,6 @@ fn open_inode(
         }
         Way::Fifo => open_fifo(k, cx, location, id, flags),
     }
-}
-
-/// O_TRUNC of a file that can be written; cannot fail.
-fn empty(k: &mut Kernel, cx: &mut Cx, id: InodeId) -> Result<(), Errno> {
-    let now = Time::now(cx.m);
-    crate::fs::pages::truncate(&mut Store::of(k), cx.m, id, 0)?;
-    crate::mm::truncated(k, cx.m, id, 0);
-    let inode = k.fs.inode_mut(id)?;
-    inode.touch(now);
-    dir::clear_set_ids(inode);
-    Ok(())
 }
 
 /// Opening one end of a fifo waits for the other (fifo(7)). Who waits is parked on a key that

@@ -6,7 +6,8 @@ use super::place::{
 };
 use super::stat::of_descriptor;
 use crate::error::{Call, Errno, Stop};
-use crate::fs::dir::{self, NewTime};
+use crate::fs::attributes::{self, NewTime};
+use crate::fs::dir;
 use crate::fs::inode::{Device, Kind, What};
 use crate::fs::rename::{self, At, Mode};
 use crate::fs::stat::decode_dev;
@@ -296,7 +297,7 @@ fn set_mode(k: &mut Kernel, cx: &Cx, inode: InodeId, mode: u64) -> Call {
         return Err(Errno::EOPNOTSUPP.into());
     }
     let (st, actor) = act(k, cx)?;
-    dir::chmod(st.fs, &actor, inode, mode as u32)?;
+    attributes::chmod(st.fs, &actor, inode, mode as u32)?;
     Ok(0)
 }
 
@@ -323,8 +324,8 @@ fn fchown(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
 }
 
 fn set_owner(k: &mut Kernel, cx: &Cx, inode: InodeId, uid: u64, gid: u64) -> Call {
-    let (st, actor) = act(k, cx)?;
-    dir::chown(st.fs, &actor, inode, id(uid), id(gid))?;
+    let (mut st, actor) = act(k, cx)?;
+    attributes::chown(&mut st, &actor, inode, id(uid), id(gid))?;
     Ok(0)
 }
 
@@ -357,7 +358,7 @@ fn utimensat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
 
 fn set_times(k: &mut Kernel, cx: &Cx, inode: InodeId, times: (NewTime, NewTime)) -> Call {
     let (st, actor) = act(k, cx)?;
-    dir::utimens(st.fs, &actor, inode, times)?;
+    attributes::utimens(st.fs, &actor, inode, times)?;
     Ok(0)
 }
 
@@ -435,7 +436,7 @@ fn truncate(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     if k.spaces.runs(inode) {
         return Err(Errno::ETXTBSY.into());
     }
-    io::truncate(k, cx, inode, size)?;
+    io::truncate(k, cx, inode, size, false)?;
     Ok(0)
 }
 

@@ -10,6 +10,8 @@ pub mod container;
 #[allow(unsafe_code)]
 pub mod fault;
 #[allow(unsafe_code)]
+pub mod files;
+#[allow(unsafe_code)]
 pub mod forward;
 #[allow(unsafe_code)]
 pub mod handler;

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -36,10 +36,19 @@ pub const CASES: &[Case] = &[
     ("files/long-names", long_names),
 ];
 
+/// Where there is a file system in memory: Linux may have another one for temporary files.
+fn scratch() -> PathBuf {
+    const IN_MEMORY: &str = "/dev/shm";
+    match rustix::fs::statfs(IN_MEMORY) {
+        Ok(found) if found.f_type == 0x0102_1994 => IN_MEMORY.into(),
+        _ => std::env::temp_dir(),
+    }
+}
+
 /// Runs `work` in a directory made for it.
 pub fn in_directory(work: impl FnOnce(&Path) -> Verdict) -> Verdict {
     let name = format!("probe-{}", std::process::id());
-    let directory = std::env::temp_dir().join(name);
+    let directory = scratch().join(name);
     fs::create_dir(&directory).told("mkdir")?;
     let verdict = work(&directory);
     let removed = fs::remove_dir_all(&directory).told("removing the directory");

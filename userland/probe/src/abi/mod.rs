@@ -6,9 +6,11 @@ mod misc;
 mod pipes;
 mod processes;
 mod signals;
+mod xattrs;
 
 use berth_sys::raw::{Fork, exit, fork};
-use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use rustix::process::{Gid, Pid, Uid, WaitOptions, WaitStatus, waitpid};
+use rustix::thread;
 
 use crate::tap::Tap;
 use crate::{Done, Failure};
@@ -18,13 +20,14 @@ type Verdict = Result<(), String>;
 /// One case: its name and what it does, in a process of its own.
 type Case = (&'static str, fn() -> Verdict);
 
-const AREAS: [&[Case]; 6] = [
+const AREAS: [&[Case]; 7] = [
     processes::CASES,
     pipes::CASES,
     files::CASES,
     memory::CASES,
     signals::CASES,
     misc::CASES,
+    xattrs::CASES,
 ];
 
 /// Runs the case with this name, those of the area with this name, or all.
@@ -48,7 +51,7 @@ pub fn run(name: &str) -> Done {
 }
 
 /// Runs a case in a child, so that whatever it breaks is gone afterwards.
-fn isolated(case: fn() -> Verdict) -> Verdict {
+fn isolated(case: impl FnOnce() -> Verdict) -> Verdict {
     let (reader, writer) = crate::small::pipe().map_err(|error| format!("pipe: {error}"))?;
     let pid = child(|| {
         let Err(reason) = case() else { return 0 };
@@ -66,6 +69,18 @@ fn isolated(case: fn() -> Verdict) -> Verdict {
         status if status.exit_status() == Some(1) => Err(reason),
         status => Err(format!("ended by {}", show(status))),
     }
+}
+
+/// Does `work` in a child as another user, whose group is `gid` and who has no capabilities.
+fn as_user(uid: u32, gid: u32, groups: &[u32], work: impl FnOnce() -> Verdict) -> Verdict {
+    isolated(|| {
+        let groups: Vec<Gid> = groups.iter().map(|group| Gid::from_raw(*group)).collect();
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        thread::set_thread_groups(&groups).told("setgroups")?;
+        thread::set_thread_res_gid(gid, gid, gid).told("setresgid")?;
+        thread::set_thread_res_uid(uid, uid, uid).told("setresuid")?;
+        work()
+    })
 }
 
 /// Starts a process that does `work` and exits with its result.
