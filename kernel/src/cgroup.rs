@@ -56,12 +56,9 @@ pub struct Groups {
     root_held: Held<GroupId>,
     /// Groups that nothing but charges keeps.
     dying: usize,
-    /// Charges until one is refused, for tests.
+    /// What tests let come between.
     #[cfg(feature = "audit")]
-    pub refuse_after: Option<u64>,
-    /// One was refused for the test's sake: there is room.
-    #[cfg(feature = "audit")]
-    pub refused: bool,
+    pub disturb: crate::disturb::Disturb,
 }
 
 impl Default for Groups {
@@ -95,9 +92,7 @@ impl Groups {
             root_held,
             dying: 0,
             #[cfg(feature = "audit")]
-            refuse_after: None,
-            #[cfg(feature = "audit")]
-            refused: false,
+            disturb: crate::disturb::Disturb::default(),
         }
     }
 
@@ -197,22 +192,9 @@ impl Groups {
         self.sub(group, 0, 1);
     }
 
-    /// Whether a test wants this charge of memory refused.
-    #[cfg(feature = "audit")]
-    fn is_refused(&mut self, memory: u64) -> bool {
-        let due = self.refuse_after == Some(0) && memory > 0;
-        self.refuse_after = match self.refuse_after {
-            Some(0) if memory > 0 => None,
-            Some(left) if memory > 0 => Some(left - 1),
-            other => other,
-        };
-        self.refused |= due;
-        due
-    }
-
     fn add(&mut self, group: GroupId, memory: u64, tasks: u64) -> Result<(), NoMem> {
         #[cfg(feature = "audit")]
-        if self.is_refused(memory) {
+        if memory > 0 && self.disturb.at_charge() {
             return Err(NoMem(group));
         }
         let mut next = Some(group);

@@ -203,7 +203,7 @@ impl Kernel {
 
     fn find_memory(&mut self, m: &mut dyn Machine, no_mem: NoMem, hard: bool) -> bool {
         #[cfg(feature = "audit")]
-        if core::mem::take(&mut self.groups.refused) {
+        if self.groups.disturb.struck.take().is_some() {
             return true;
         }
         let before = (self.frames.free(), self.groups.usage(no_mem.0).memory);

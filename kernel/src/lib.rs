@@ -18,6 +18,8 @@ mod boot;
 pub mod cgroup;
 pub mod container;
 pub mod dev;
+#[cfg(feature = "audit")]
+pub mod disturb;
 pub mod error;
 pub mod fs;
 pub mod io;

@@ -106,9 +106,12 @@ impl SimMachine {
         self.spaces.get(&space).map_or(0, |s| s.pages.len())
     }
 
-    /// Address spaces that exist.
+    /// Address spaces that hold anything.
     pub fn spaces(&self) -> usize {
-        self.spaces.len()
+        let spaces = self.spaces.values();
+        spaces
+            .filter(|space| !space.pages.is_empty() || !space.tables.is_empty())
+            .count()
     }
 
     /// Reads user memory through the page tables, as user code does; the address of the first
@@ -297,9 +300,6 @@ impl Machine for SimMachine {
             if let Some(frame) = here.tables.remove(&key) {
                 free(frame);
             }
-        }
-        if here.tables.is_empty() && here.pages.is_empty() && from == 0 && !more {
-            self.spaces.remove(&space);
         }
         more
     }

@@ -5,6 +5,7 @@ use crate::script::{Op, Script};
 use crate::{Config, SimMachine};
 use berth_kernel::Kernel;
 use berth_kernel::machine::{Access, Machine, Next, PowerOff, Space, Trap, UserRegs};
+use std::collections::BTreeSet;
 
 /// Nanoseconds that an operation takes.
 const OPERATION: u64 = 100;
@@ -35,6 +36,8 @@ pub struct Sim {
     pub traps: u64,
     /// Calls among them.
     pub calls: u64,
+    /// Their numbers.
+    pub made: BTreeSet<u64>,
     programs: Vec<Script>,
     next: Next,
 }
@@ -67,6 +70,7 @@ impl Sim {
             told: Vec::new(),
             traps: 0,
             calls: 0,
+            made: BTreeSet::new(),
             programs,
             next: Next::Idle { deadline: 0 },
         }
@@ -107,7 +111,10 @@ impl Sim {
     /// One trap.
     pub fn trap(&mut self, regs: UserRegs, trap: Trap) {
         self.traps += 1;
-        self.calls += u64::from(trap == Trap::Syscall);
+        if trap == Trap::Syscall {
+            self.calls += 1;
+            self.made.insert(regs.rax);
+        }
         if std::env::var_os("BERTH_SIM_TRACE").is_some() {
             eprintln!(
                 "{} {:?} {trap:?} rax {} rdi {:#x} rsi {:#x} rdx {:#x} r10 {:#x}",

@@ -1,27 +1,22 @@
 //! Random programs: any call, wild pointers, wild values, signals, forks. Whatever they do, the
 //! kernel's tables stay whole, and nothing is left of them in the end.
 
-use crate::image::DATA;
+pub mod program;
+
 use crate::invariants;
-use crate::script::{Arg, Op, Reg, Script};
 use crate::sim::{End, Sim};
 use crate::{Config, SimMachine};
-use berth_abi::linux::general as linux;
+use berth_kernel::disturb::Kind;
 use berth_kernel::machine::{Trap, UserRegs};
 use berth_kernel::mm::frames::Origin;
 use berth_kernel::task::exit;
+use std::collections::BTreeSet;
 
 /// Traps that a storm lasts at the most.
 const TRAPS: u64 = 250;
 
 /// Traps without a call after which only endless loops are left.
 const CALM: u32 = 30;
-
-/// Operations in a random program.
-const OPERATIONS: usize = 48;
-
-/// Labels in a random program.
-const LABELS: u64 = 6;
 
 /// What makes a storm worse.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,20 +25,34 @@ pub enum Weather {
     Fair,
     /// Charges are refused now and then, and granted when the call is made again.
     Refusals,
+    /// Calls have to wait, miss memory or are interrupted in the midst of their *prepare*.
+    Interruptions,
     /// There is hardly any memory, so that processes are killed for it.
     Drought,
 }
 
-/// Runs one random system to its end; tells how few frames were free at the worst moment.
-pub fn storm(seed: u64, weather: Weather) -> usize {
-    let faults = weather == Weather::Refusals;
+/// What a storm has seen.
+#[derive(Default)]
+pub struct Seen {
+    /// The numbers of the calls that were made.
+    pub calls: BTreeSet<u64>,
+    /// How few frames were free at the worst moment.
+    pub least_free: usize,
+}
+
+/// Runs one random system to its end.
+pub fn storm(seed: u64, weather: Weather) -> Seen {
     let config = Config {
         frames: 4096,
         seed,
         ..Config::default()
     };
     let mut chance = SimMachine::new(config.clone());
-    let programs = vec![init(), random(&mut chance), random(&mut chance)];
+    let programs = vec![
+        program::init(),
+        program::random(&mut chance),
+        program::random(&mut chance),
+    ];
     let mut sim = Sim::boot(config, programs);
     if weather == Weather::Drought {
         dry_out(&mut sim, 4 + (chance.random() % 12) as usize);
@@ -52,8 +61,8 @@ pub fn storm(seed: u64, weather: Weather) -> usize {
     let mut least = usize::MAX;
     let mut calm = 0;
     while traps < TRAPS {
-        if faults && chance.random() % 4 == 0 {
-            sim.kernel.groups.refuse_after = Some(chance.random() % 12);
+        if chance.random() % 4 == 0 {
+            disturb(&mut sim, &mut chance, weather);
         }
         traps += 1;
         let told = sim.calls;
@@ -68,10 +77,26 @@ pub fn storm(seed: u64, weather: Weather) -> usize {
             End::Asleep | End::Off(_) => break,
         }
     }
-    sim.kernel.groups.refuse_after = None;
-    sim.kernel.groups.refused = false;
+    sim.kernel.groups.disturb = Default::default();
+    let calls = std::mem::take(&mut sim.made);
     finish(sim);
-    least
+    Seen {
+        calls,
+        least_free: least,
+    }
+}
+
+/// Lets something come between soon.
+fn disturb(sim: &mut Sim, chance: &mut SimMachine, weather: Weather) {
+    let (points, which) = (chance.random() % 12, chance.random() % 4);
+    let kind = match (weather, which) {
+        (Weather::Fair | Weather::Drought, _) => return,
+        (Weather::Refusals, _) => Kind::Refusal,
+        (Weather::Interruptions, 0) => Kind::Fault,
+        (Weather::Interruptions, 1) => Kind::Wait,
+        (Weather::Interruptions, _) => Kind::Signal(1 + (chance.random() % 64) as u32),
+    };
+    sim.kernel.groups.disturb.due = Some((points, kind));
 }
 
 /// Leaves only so many frames free, however much booting took.
@@ -100,202 +125,3 @@ pub fn finish(mut sim: Sim) {
     invariants::check_empty(&sim.kernel);
     berth_kernel::arena::forgive(sim);
 }
-
-/// Process 1: starts both random programs and waits for whatever ends.
-fn init() -> Script {
-    let wait = is(&[u64::MAX, 0, 0, 0]);
-    Script::new()
-        .text(0x100, "/bin/1")
-        .text(0x110, "/bin/2")
-        .call(linux::__NR_fork, [])
-        .if_zero(Reg::Rax, "first")
-        .call(linux::__NR_fork, [])
-        .if_zero(Reg::Rax, "second")
-        .label("wait")
-        .call(linux::__NR_wait4, wait)
-        .if_not(Reg::Rax, (-10i64) as u64, "wait")
-        .call(linux::__NR_exit_group, is(&[0]))
-        .label("first")
-        .call(linux::__NR_execve, is(&[DATA + 0x100, 0, 0]))
-        .op(Op::Invalid)
-        .label("second")
-        .call(linux::__NR_execve, is(&[DATA + 0x110, 0, 0]))
-        .op(Op::Invalid)
-}
-
-fn is(values: &[u64]) -> Vec<Arg> {
-    values.iter().map(|v| Arg::Is(*v)).collect()
-}
-
-/// A random program.
-pub fn random(chance: &mut SimMachine) -> Script {
-    let mut script = Script::new().text(0x100, "/bin/1").text(0x180, "/tmp");
-    let every = OPERATIONS / LABELS as usize;
-    for n in 0..OPERATIONS {
-        if n % every == 0 {
-            script = script.label(&format!("L{}", n / every));
-        }
-        script = operation(chance, script);
-    }
-    for n in OPERATIONS / every..LABELS as usize {
-        script = script.label(&format!("L{n}"));
-    }
-    script
-        .call(linux::__NR_exit_group, is(&[1]))
-        .label("restorer")
-        .call(linux::__NR_rt_sigreturn, [])
-        .op(Op::Invalid)
-}
-
-fn label(chance: &mut SimMachine) -> String {
-    format!("L{}", chance.random() % LABELS)
-}
-
-fn pick<T: Copy>(chance: &mut SimMachine, from: &[T]) -> T {
-    from[(chance.random() % from.len() as u64) as usize]
-}
-
-fn operation(chance: &mut SimMachine, script: Script) -> Script {
-    match chance.random() % 32 {
-        0 => {
-            let target = label(chance);
-            script.jump(&target)
-        }
-        1..=3 => {
-            let target = label(chance);
-            script.if_zero(Reg::Rax, &target)
-        }
-        4 => {
-            let addr = value(chance);
-            script.load(Reg::Rbx, addr)
-        }
-        5 => {
-            let (addr, word) = (value(chance), value(chance));
-            script.store(addr, word)
-        }
-        6 => {
-            let word = value(chance);
-            script.store(Arg::Data(chance.random() % 128 * 8), word)
-        }
-        7 => script.op(Op::Spin(chance.random() % 30_000_000)),
-        8 => {
-            let word = value(chance);
-            script.set(pick(chance, &[Reg::Rbx, Reg::R12, Reg::Rsp]), word)
-        }
-        9 if chance.random() % 8 == 0 => script.op(Op::Invalid),
-        10..=12 => handler(chance, script),
-        13..=20 => {
-            let number = pick(chance, LIKELY);
-            call(chance, script, number)
-        }
-        _ => {
-            let number = chance.random() % 470;
-            call(chance, script, number as u32)
-        }
-    }
-}
-
-/// Calls that processes and memory are made of.
-const LIKELY: &[u32] = &[
-    linux::__NR_fork,
-    linux::__NR_vfork,
-    linux::__NR_clone,
-    linux::__NR_wait4,
-    linux::__NR_waitid,
-    linux::__NR_kill,
-    linux::__NR_tgkill,
-    linux::__NR_exit,
-    linux::__NR_execve,
-    linux::__NR_mmap,
-    linux::__NR_munmap,
-    linux::__NR_mprotect,
-    linux::__NR_brk,
-    linux::__NR_pipe2,
-    linux::__NR_read,
-    linux::__NR_write,
-    linux::__NR_dup2,
-    linux::__NR_futex,
-    linux::__NR_rt_sigprocmask,
-    linux::__NR_rt_sigsuspend,
-    linux::__NR_rt_sigreturn,
-    linux::__NR_rt_sigtimedwait,
-    linux::__NR_sigaltstack,
-    linux::__NR_nanosleep,
-    linux::__NR_alarm,
-    linux::__NR_setitimer,
-    linux::__NR_setsid,
-    linux::__NR_setpgid,
-    linux::__NR_unshare,
-    linux::__NR_prctl,
-    linux::__NR_set_robust_list,
-    linux::__NR_set_tid_address,
-    linux::__NR_setgroups,
-    linux::__NR_setresuid,
-];
-
-fn call(chance: &mut SimMachine, script: Script, number: u32) -> Script {
-    let args: Vec<Arg> = (0..6).map(|_| value(chance)).collect();
-    script.call(number, args)
-}
-
-/// Installs a handler somewhere in the program.
-fn handler(chance: &mut SimMachine, script: Script) -> Script {
-    let (target, signal) = (label(chance), 1 + chance.random() % 64);
-    let flags = (chance.random() << 26 | chance.random() & 7) & 0xffff_ffff;
-    script
-        .store(Arg::Data(0x200), Arg::Label(target))
-        .store(Arg::Data(0x208), flags | u64::from(linux::SA_RESTORER))
-        .store(Arg::Data(0x210), Arg::Label("restorer".into()))
-        .store(Arg::Data(0x218), chance.random() & chance.random())
-        .call(linux::__NR_rt_sigaction, is(&[signal, DATA + 0x200, 0, 8]))
-}
-
-/// A value that may mean something: a small number, an address, a flag, or nothing at all.
-fn value(chance: &mut SimMachine) -> Arg {
-    let word = chance.random();
-    Arg::Is(match word % 16 {
-        0..=3 => word >> 32 & 7,
-        4 => word >> 32 & 63,
-        5 => 0,
-        6 => 8,
-        7 => pick(chance, WILD),
-        8 | 9 => DATA + (word >> 32 & 0x1ff) * 8,
-        10 => DATA + 0x100,
-        11 => 1 << (word >> 32 & 63),
-        12 => pick(chance, &[0x1_0000, 0x2000_0000, 0x10_0000, 0x1000]),
-        13 => u64::from(pick(chance, CLONE_FLAGS)),
-        14 => return pick_register(chance),
-        _ => word,
-    })
-}
-
-fn pick_register(chance: &mut SimMachine) -> Arg {
-    Arg::Reg(pick(chance, &[Reg::Rax, Reg::Rbx, Reg::R12, Reg::Rsp]))
-}
-
-/// Numbers at the edges.
-const WILD: &[u64] = &[
-    u64::MAX,
-    u64::MAX - 7,
-    u64::MAX - 99,
-    1 << 63,
-    1 << 47,
-    0x7fff_ffff_f000,
-    0x7fff_ffff_effc,
-    0xffff_8000_0000_0000,
-    0x7fff_ffff,
-    0x8000_0000,
-    0xffff_ffff,
-    0x1001,
-];
-
-const CLONE_FLAGS: &[u32] = &[
-    17,
-    linux::CLONE_VM | linux::CLONE_VFORK | 17,
-    linux::CLONE_NEWPID | 17,
-    linux::CLONE_NEWUTS | linux::CLONE_NEWNS | 17,
-    linux::CLONE_VM | linux::CLONE_SIGHAND | linux::CLONE_THREAD,
-    linux::CLONE_VM | linux::CLONE_SIGHAND | linux::CLONE_FILES | linux::CLONE_FS,
-    linux::CLONE_PARENT | 17,
-    linux::CLONE_CHILD_SETTID | linux::CLONE_CHILD_CLEARTID | 17,
-];

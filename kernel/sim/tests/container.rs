@@ -5,6 +5,7 @@
 use berth_abi::{AuditRecord, exit};
 use berth_kernel::arena::forgive;
 use berth_kernel::container::{self, Create, Trouble};
+use berth_kernel::disturb::Kind;
 use berth_kernel::error::{Errno, Stop};
 use berth_kernel::machine::{Trap, UserRegs};
 use berth_kernel::task::TaskId;
@@ -185,10 +186,10 @@ fn a_refused_charge_at_any_place_is_survived() {
     let mut sim = system();
     let before = count(&sim);
     for charges in 0.. {
-        sim.kernel.groups.refuse_after = Some(charges);
+        sim.kernel.groups.disturb.due = Some((charges, Kind::Refusal));
         let result = create(&mut sim, CONFIG);
-        let reached = sim.kernel.groups.refuse_after.take().is_none();
-        sim.kernel.groups.refused = false;
+        let reached = sim.kernel.groups.disturb.due.take().is_none();
+        sim.kernel.groups.disturb.struck = None;
         if result.is_ok() {
             delete(&mut sim, true).unwrap();
         }

@@ -1,44 +1,62 @@
-//! Storms of random programs; a failure names the seed to run again with `BERTH_STORM_SEED`.
-//! `BERTH_STORM_COUNT` makes them longer or shorter.
+//! Storms of random programs: ten thousand of them. A failure names the seed; to see it again, give it as
+//! `BERTH_STORM_SEED`. `BERTH_STORM_COUNT` makes each test longer or shorter.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use berth_sim::storm::{self, Weather};
+use berth_sim::storm::{self, Seen, Weather, program};
+use std::collections::BTreeSet;
 
-fn seeds(count: u64, first: u64) -> impl Iterator<Item = u64> {
-    let one = std::env::var("BERTH_STORM_SEED").ok();
-    let one: Option<u64> = one.and_then(|seed| seed.parse().ok());
-    let many = std::env::var("BERTH_STORM_COUNT").ok();
-    let many: Option<u64> = many.and_then(|count| count.parse().ok());
-    match one {
+/// Runs seeds `first`.. and tells what they have seen together.
+fn storms(weather: Weather, count: u64, first: u64) -> Seen {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let seeds = match number("BERTH_STORM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => first..first + many.unwrap_or(count),
+        None => first..first + number("BERTH_STORM_COUNT").unwrap_or(count),
+    };
+    let mut all = Seen {
+        least_free: usize::MAX,
+        ..Seen::default()
+    };
+    for seed in seeds {
+        let seen = std::panic::catch_unwind(|| storm::storm(seed, weather));
+        let mut seen = seen.unwrap_or_else(|panic| {
+            eprintln!("{weather:?} storm failed; again: BERTH_STORM_SEED={seed}");
+            std::panic::resume_unwind(panic);
+        });
+        all.calls.append(&mut seen.calls);
+        all.least_free = all.least_free.min(seen.least_free);
     }
+    all
 }
 
-fn run(seed: u64, weather: Weather) -> usize {
-    let result = std::panic::catch_unwind(|| storm::storm(seed, weather));
-    result.unwrap_or_else(|panic| {
-        eprintln!("storm with seed {seed} failed");
-        std::panic::resume_unwind(panic);
-    })
+/// Every call of the table must have been made: a new one is covered without a word here.
+fn covers_the_table(seen: &Seen) {
+    let table: BTreeSet<u64> = program::TABLE.iter().map(|n| u64::from(*n)).collect();
+    let missing: Vec<_> = table.difference(&seen.calls).collect();
+    assert!(missing.is_empty(), "never made: {missing:?}");
 }
 
 #[test]
 fn random_programs_leave_nothing_behind() {
-    for seed in seeds(900, 1) {
-        run(seed, Weather::Fair);
-    }
+    covers_the_table(&storms(Weather::Fair, 2500, 1));
+}
+
+#[test]
+fn more_random_programs_leave_nothing_behind() {
+    covers_the_table(&storms(Weather::Fair, 2500, 500_001));
 }
 
 #[test]
 fn random_programs_survive_refused_charges() {
-    for seed in seeds(800, 1_000_001) {
-        run(seed, Weather::Refusals);
-    }
+    covers_the_table(&storms(Weather::Refusals, 2000, 1_000_001));
+}
+
+#[test]
+fn random_programs_survive_interruptions_of_their_calls() {
+    covers_the_table(&storms(Weather::Interruptions, 2000, 3_000_001));
 }
 
 #[test]
 fn random_programs_die_for_want_of_memory_and_nobody_else() {
-    let least = seeds(300, 2_000_001).map(|seed| run(seed, Weather::Drought));
-    assert_eq!(least.min(), Some(0), "memory ran out");
+    let seen = storms(Weather::Drought, 1000, 2_000_001);
+    assert_eq!(seen.least_free, 0, "memory ran out");
 }

@@ -122,6 +122,8 @@ pub fn locate_of(
     access: Access,
 ) -> Result<(Frame, usize), Stop> {
     check(addr, 1)?;
+    #[cfg(feature = "audit")]
+    k.groups.disturb.at_access(k.groups.root())?;
     let space = k.spaces.get(mm).ok_or(Errno::EFAULT)?.space;
     let offset = (addr % PAGE) as usize;
     if let Some(page) = m.query(space, addr) {

@@ -109,6 +109,8 @@ pub fn retry(k: &mut Kernel, cx: &mut Cx, call: ParkedCall) {
 }
 
 fn make(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6]) {
+    #[cfg(feature = "audit")]
+    k.groups.disturb.enter();
     let result = match line(number) {
         Some((_, _, handler)) => handler(k, cx, &args),
         None => {
@@ -116,6 +118,8 @@ fn make(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6]) {
             Err(Errno::ENOSYS.into())
         }
     };
+    #[cfg(feature = "audit")]
+    k.groups.disturb.leave();
     settle(k, cx, number, args, result);
 }
 
@@ -129,21 +133,22 @@ fn settle(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6], result: Call
         Err(Stop::Gone) => return,
         Err(Stop::Errno(e)) => e.negative(),
         Err(Stop::NoMem(no_mem)) => {
+            let call = ParkedCall {
+                number,
+                args,
+                resume: cx.resume,
+                restart: Restart::NoIntr,
+            };
+            #[cfg(feature = "audit")]
+            if crate::disturb::stopped(k, cx, call) {
+                return;
+            }
             if !k.make_room_for(cx.m, cx.task, no_mem) {
                 finish(k, cx, Errno::ENOMEM.negative());
                 return;
             }
             // Nothing was published: make the same call again.
-            remember(
-                k,
-                cx,
-                ParkedCall {
-                    number,
-                    args,
-                    resume: cx.resume,
-                    restart: Restart::NoIntr,
-                },
-            );
+            remember(k, cx, call);
             return;
         }
         Err(Stop::Wait(pending)) => {
