@@ -173,6 +173,11 @@ impl Script {
         self
     }
 
+    /// Its calls, in order.
+    pub fn calls(&self) -> impl Iterator<Item = &Op> {
+        self.ops.iter().filter(|op| matches!(op, Op::Call(..)))
+    }
+
     /// Bytes of its code.
     pub fn bytes(&self) -> u64 {
         2 * self.ops.len() as u64

@@ -3,8 +3,8 @@
 use super::inode::{Device, Kind};
 use super::{FileId, Fs, HeldPos, InodeId, Location, Node, PipeId, Pos, Store, ViewNode, pipe};
 use crate::arena::{Arena, Held};
-use crate::cgroup::GroupId;
-use crate::error::{Errno, Stop};
+use crate::cgroup::{Charge, GroupId};
+use crate::error::{Errno, NoMem, Stop};
 use crate::views::Opened;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -177,10 +177,31 @@ pub fn insert(
     location: Location,
     flags: u32,
 ) -> Result<Held<FileId>, Box<(Stop, FileKind)>> {
-    let charge = match st.groups.charge(group, Arena::<FileId, OpenFile>::COST) {
-        Ok(charge) => charge,
-        Err(no_mem) => return Err(Box::new((no_mem.into(), kind))),
-    };
+    match charge(st, group) {
+        Ok(charge) => insert_charged(st, charge, kind, location, flags),
+        Err(no_mem) => Err(Box::new((no_mem.into(), kind))),
+    }
+}
+
+/// Charges one open file, for [`insert_charged`].
+///
+/// # Errors
+/// No memory.
+pub fn charge(st: &mut Store, group: GroupId) -> Result<Charge, NoMem> {
+    st.groups.charge(group, Arena::<FileId, OpenFile>::COST)
+}
+
+/// [`insert`] of what is charged already: cannot fail at a location that is there.
+///
+/// # Errors
+/// ENOENT when the location is gone.
+pub fn insert_charged(
+    st: &mut Store,
+    charge: Charge,
+    kind: FileKind,
+    location: Location,
+    flags: u32,
+) -> Result<Held<FileId>, Box<(Stop, FileKind)>> {
     let Some(at) = st.fs.hold_pos(location.pos) else {
         st.groups.give_back(charge);
         return Err(Box::new((Errno::ENOENT.into(), kind)));

@@ -95,7 +95,16 @@ fn open_path(
             };
             let umask = files::context(k, cx.task)?.umask;
             let (mut st, actor) = act(k, cx)?;
-            let id = dir::make(&mut st, &actor, above, &name, What::Regular, mode & !umask)?;
+            // Nobody may see a file whose opening then fails: this call would find it when it is made again.
+            let charge = open::charge(&mut st, actor.group)?;
+            let made = dir::make(&mut st, &actor, above, &name, What::Regular, mode & !umask);
+            let id = match made {
+                Ok(id) => id,
+                Err(stop) => {
+                    st.groups.give_back(charge);
+                    return Err(stop);
+                }
+            };
             let pos = Pos {
                 mount: dir.mount,
                 node: Node::Inode(id),
@@ -105,7 +114,9 @@ fn open_path(
                 name: Some((dir, name)),
             };
             // Whoever makes a file has what it asked for, whatever the mode says.
-            open::open(&mut st, actor.group, location, flags)
+            let kind = FileKind::Regular(id);
+            open::insert_charged(&mut st, charge, kind, location, flags)
+                .map_err(|refused| refused.0)
         }
     }
 }

@@ -72,15 +72,7 @@ fn is(values: &[u64]) -> Vec<Arg> {
 
 /// A random program.
 pub fn random(chance: &mut SimMachine) -> Script {
-    let mut script = Script::new();
-    for (index, text) in PATHS.iter().enumerate() {
-        script = script.text(path(index), text);
-    }
-    for (at, words) in RECORDS {
-        for (n, word) in (0..).zip(words) {
-            script = script.store(Arg::Data(at + 8 * n), word);
-        }
-    }
+    let mut script = furnished();
     let every = OPERATIONS / LABELS as usize;
     for n in 0..OPERATIONS {
         if n % every == 0 {
@@ -91,12 +83,68 @@ pub fn random(chance: &mut SimMachine) -> Script {
     for n in OPERATIONS / every..LABELS as usize {
         script = script.label(&format!("L{n}"));
     }
+    ended(script)
+}
+
+/// A program of random calls that tells what each gave, which depends on nobody else and on no clock.
+pub fn alone(chance: &mut SimMachine) -> Script {
+    let mut script = furnished();
+    for n in 0..2 * OPERATIONS {
+        let number = match n {
+            // Something to work with.
+            0..4 => linux::__NR_open,
+            _ => pick(chance, &TABLE),
+        };
+        if !SOCIAL.contains(&number) {
+            script = call(chance, script, number).tell("result", Reg::Rax);
+        }
+    }
+    ended(script)
+}
+
+/// A program that has something in its data.
+fn furnished() -> Script {
+    let mut script = Script::new();
+    for (index, text) in PATHS.iter().enumerate() {
+        script = script.text(path(index), text);
+    }
+    for (at, words) in RECORDS {
+        for (n, word) in (0..).zip(words) {
+            script = script.store(Arg::Data(at + 8 * n), word);
+        }
+    }
+    script
+}
+
+/// The end of a program.
+fn ended(script: Script) -> Script {
     script
         .call(linux::__NR_exit_group, is(&[1]))
         .label("restorer")
         .call(linux::__NR_rt_sigreturn, [])
         .op(Op::Invalid)
 }
+
+/// Calls that have to do with others, with time, or with the program's own end.
+const SOCIAL: &[u32] = &[
+    linux::__NR_clock_gettime,
+    linux::__NR_clone,
+    linux::__NR_clone3,
+    linux::__NR_execve,
+    linux::__NR_execveat,
+    linux::__NR_exit,
+    linux::__NR_exit_group,
+    linux::__NR_fork,
+    linux::__NR_getitimer,
+    linux::__NR_pause,
+    linux::__NR_reboot,
+    linux::__NR_rt_sigreturn,
+    linux::__NR_rt_sigsuspend,
+    linux::__NR_setitimer,
+    linux::__NR_time,
+    linux::__NR_times,
+    linux::__NR_vfork,
+];
 
 fn label(chance: &mut SimMachine) -> String {
     format!("L{}", chance.random() % LABELS)
