@@ -102,11 +102,11 @@ fn pages_come_zeroed_at_the_first_touch() {
     let mut b = Bench::new();
     let mm = b.space();
     b.map(&mm, zero(100));
-    assert_eq!(b.k.spaces.get(mm.key()).unwrap().resident, 0);
+    assert_eq!(b.k.spaces.get(mm.key()).unwrap().resident.all(), 0);
     assert_eq!(b.read(&mm, BASE + 5, 3).unwrap(), [0; 3]);
     b.write(&mm, BASE + PAGE - 1, b"xy").unwrap();
     assert_eq!(b.read(&mm, BASE + PAGE - 2, 4).unwrap(), *b"\0xy\0");
-    assert_eq!(b.k.spaces.get(mm.key()).unwrap().resident, 2);
+    assert_eq!(b.k.spaces.get(mm.key()).unwrap().resident.all(), 2);
     assert!(matches!(b.read(&mm, BASE - 1, 1), Err(Fault::NotMapped)));
     assert!(matches!(
         b.read(&mm, BASE + 100 * PAGE, 1),
@@ -297,7 +297,7 @@ fn long_ranges_go_in_parts() {
     assert!(matches!(b.read(&mm, next - PAGE, 1), Err(Fault::NotMapped)));
     assert_eq!(b.read(&mm, next, 1).unwrap(), [1]);
     range::unmap_all(&mut b.k, &mut b.m, mm.key(), next, end - PAGE);
-    assert_eq!(b.k.spaces.get(mm.key()).unwrap().resident, 1);
+    assert_eq!(b.k.spaces.get(mm.key()).unwrap().resident.all(), 1);
     assert_eq!(b.m.mapped_pages(b.tables(&mm)), 1);
     b.end([mm]);
 }
@@ -315,7 +315,7 @@ fn moved_pages_keep_their_content() {
     range::move_pages(&mut b.k, &mut b.m, mm.key(), area, to).unwrap();
     range::unmap_all(&mut b.k, &mut b.m, mm.key(), area.start, area.end);
     assert_eq!(b.read(&mm, to + PAGE, 5).unwrap(), b"moved");
-    assert_eq!(b.k.spaces.get(mm.key()).unwrap().resident, 1);
+    assert_eq!(b.k.spaces.get(mm.key()).unwrap().resident.all(), 1);
     assert!(matches!(b.read(&mm, BASE, 1), Err(Fault::NotMapped)));
     b.end([mm]);
 }

@@ -36,6 +36,7 @@ pub const FEATURES: FeatureSet = FeatureSet::of(&[
     Feature::RootReadonly,
     Feature::Hostname,
     Feature::MountProc,
+    Feature::MountSysfs,
     Feature::MountTmpfs,
     Feature::MountBind,
     Feature::MountRecursiveBind,

@@ -143,6 +143,7 @@ fn instance(
             let pid_ns = work.build.ns.ok_or(Errno::EINVAL)?.pid_for_children;
             superblock::view(&mut Store::of(k), &actor, views::procfs::root_of(pid_ns))?
         }
+        MountKind::Sysfs => superblock::view(&mut Store::of(k), &actor, views::procfs::sys_root())?,
         MountKind::Tmpfs => {
             let data = data(entry);
             let frames = k.frames.total() as u64;
@@ -165,8 +166,8 @@ fn bind_source(k: &Kernel, work: &Work, entry: &OciMount) -> Result<Pos, Trouble
         .map_err(|e| Trouble::refused(e, format!("source: {}", e.text())))
 }
 
-/// M-2: where a mount goes, inside the root; made when it is missing. proc goes on an ordinary
-/// directory only: a link there would show it where nobody expects it.
+/// M-2: where a mount goes, inside the root; made when it is missing. proc and sysfs go on an
+/// ordinary directory only: a link there would show them where nobody expects them.
 fn place(
     k: &mut Kernel,
     cx: &mut Cx,
@@ -177,7 +178,7 @@ fn place(
     kind: MountKind,
 ) -> Result<Pos, Trouble> {
     let root = build.root.ok_or(Errno::EINVAL)?;
-    if kind == MountKind::Proc {
+    if matches!(kind, MountKind::Proc | MountKind::Sysfs) {
         let flags = WalkFlags::IN_ROOT | WalkFlags::NO_SYMLINKS;
         let start = Start { root, cwd: root };
         let found = walk(&k.fs, &Source::of(k), &start, &Access::KERNEL, path, flags);

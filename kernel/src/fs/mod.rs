@@ -76,6 +76,8 @@ pub struct ViewNode {
 pub enum View {
     /// procfs.
     Proc,
+    /// sysfs.
+    Sys,
     /// nsfs: what /proc/PID/ns/* point to.
     Ns,
 }

@@ -5,7 +5,7 @@ use super::{FileId, Fs, HeldPos, InodeId, Location, Node, PipeId, Pos, Store, Vi
 use crate::arena::{Arena, Held};
 use crate::cgroup::{Charge, GroupId};
 use crate::error::{Errno, NoMem, Stop};
-use crate::views::Opened;
+use crate::views::{Opened, Telling};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -49,8 +49,8 @@ pub struct ViewFile {
     pub node: ViewNode,
     /// What it keeps alive.
     pub opened: Opened,
-    /// Its text, taken when it is read from the beginning.
-    pub text: Option<Vec<u8>>,
+    /// What was read of it.
+    pub told: Telling,
 }
 
 /// Status flags that fcntl(F_SETFL) can change.

@@ -4,7 +4,7 @@ use super::mount::Map;
 use super::superblock::SuperKind;
 use super::walk::Views;
 use super::{Fs, InodeId, Location, MountId, Node, Pos};
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 /// What is known of a position's path.
@@ -180,19 +180,26 @@ pub struct MountLine {
     pub options: Vec<u8>,
 }
 
-/// The mounts that a task with this root sees in the tree of `ns_root`, in the order they were
-/// made.
-pub fn list(fs: &Fs, views: &dyn Views, ns_root: MountId, root: Pos) -> Vec<MountLine> {
-    let mut lines: Vec<MountLine> = fs
-        .subtree(ns_root)
-        .into_iter()
-        .filter_map(|id| line(fs, views, id, root))
-        .collect();
-    lines.sort_by_key(|line| line.id);
-    lines
+/// The mounts of a tree from number `first` on, in the order they were made, `most` at the most:
+/// number and mount.
+pub fn list(fs: &Fs, tree: u32, first: u64, most: usize) -> Vec<(u32, MountId)> {
+    let mut next: BTreeMap<u32, MountId> = BTreeMap::new();
+    let mounts = fs.mounts.iter();
+    for (key, mount) in mounts.filter(|(_, mount)| mount.tree == tree) {
+        let last = next.last_key_value().map_or(0, |(id, _)| *id);
+        let room = next.len() < most;
+        if u64::from(mount.id) >= first && (room || mount.id < last) {
+            next.insert(mount.id, key);
+            if !room {
+                next.pop_last();
+            }
+        }
+    }
+    next.into_iter().collect()
 }
 
-fn line(fs: &Fs, views: &dyn Views, id: MountId, root: Pos) -> Option<MountLine> {
+/// A mount as a task with this root sees it; `None` when it does not.
+pub fn line(fs: &Fs, views: &dyn Views, id: MountId, root: Pos) -> Option<MountLine> {
     let mount = fs.mounts.get(id)?;
     let sb = fs.supers.get(mount.sb.key())?;
     // A task whose root is a directory inside a mount sees that mount at `/`.

@@ -134,6 +134,7 @@ pub fn statfs(fs: &Fs, id: MountId) -> Result<StatFs, Errno> {
     let kind = match sb.kind {
         SuperKind::Tmpfs => linux::TMPFS_MAGIC,
         SuperKind::View(View::Proc) => linux::PROC_SUPER_MAGIC,
+        SuperKind::View(View::Sys) => linux::SYSFS_MAGIC,
         SuperKind::View(View::Ns) => linux::NSFS_MAGIC,
         SuperKind::Pipes => linux::PIPEFS_MAGIC,
     };

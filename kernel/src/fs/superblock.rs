@@ -48,6 +48,7 @@ impl SuperKind {
             SuperKind::Tmpfs => "tmpfs",
             SuperKind::Pipes => "pipefs",
             SuperKind::View(View::Proc) => "proc",
+            SuperKind::View(View::Sys) => "sysfs",
             SuperKind::View(View::Ns) => "nsfs",
         }
     }

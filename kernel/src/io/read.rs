@@ -7,10 +7,10 @@ use crate::fs::inode::{Device, Times};
 use crate::fs::mount::MountFlags;
 use crate::fs::open::FileKind;
 use crate::fs::pages::{self, SIZE_MAX};
-use crate::fs::{FileId, InodeId, MountId, PipeId, Store, Time, ViewNode, pipe};
+use crate::fs::{FileId, InodeId, MountId, PipeId, Store, Time, pipe};
 use crate::machine::PAGE;
 use crate::mm::user;
-use crate::wait::WaitKey;
+use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::{Cx, Kernel, views};
 use alloc::vec::Vec;
 
@@ -19,7 +19,7 @@ enum Source {
     Regular(InodeId),
     Pipe(PipeId),
     Device(dev::Device),
-    View(ViewNode),
+    View,
 }
 
 /// Reads into segments of the caller's memory: at `at`, or where the file is and moving that on.
@@ -47,7 +47,7 @@ pub fn read(
         Source::Regular(inode) => regular(k, cx, id, inode, segments, at, &mut done),
         Source::Pipe(pipe) => from_pipe(k, cx, pipe, segments, nonblocking, &mut done),
         Source::Device(device) => from_device(k, cx, id, device, segments, &mut done),
-        Source::View(node) => from_view(k, cx, id, node, segments, at, &mut done),
+        Source::View => from_view(k, cx, id, segments, at, &mut done),
     };
     end(cx, done, result)
 }
@@ -57,7 +57,7 @@ fn source(kind: &FileKind) -> Result<Source, Errno> {
         FileKind::Regular(inode) => Source::Regular(*inode),
         FileKind::Pipe(pipe) => Source::Pipe(pipe.key()),
         FileKind::Device(device) => Source::Device(find_device(device)?),
-        FileKind::View(file) => Source::View(file.node),
+        FileKind::View(_) => Source::View,
         FileKind::Dir(_) => return Err(Errno::EISDIR),
         FileKind::Path => return Err(Errno::EBADF),
     })
@@ -260,54 +260,66 @@ fn from_view(
     k: &mut Kernel,
     cx: &mut Cx,
     id: FileId,
-    node: ViewNode,
     segments: &[Segment],
     at: Option<u64>,
     done: &mut u64,
 ) -> Result<(), Stop> {
-    let position = match at {
+    let mut position = match at {
         Some(at) => at,
         None => k.fs.file(id)?.offset,
     };
-    if position == 0 || view_text(k, id).is_none() {
-        let text = views::content(k, cx.m, node)?;
-        if let FileKind::View(file) = &mut k.fs.file_mut(id)?.kind {
-            file.text = Some(text);
-        }
-    }
-    let mut position = position;
     while let Some(to) = place(segments, *done) {
-        let left = view_text(k, id)
-            .map_or(0, |text| text.len() as u64)
-            .saturating_sub(position);
-        if left == 0 {
-            break;
-        }
-        let out = user::prepare_some(k, cx, to.0, to.1.min(left).min(PASS))?;
-        let end = position + out.len();
-        let piece: Vec<u8> = view_text(k, id)
-            .and_then(|text| text.get(position as usize..end as usize))
-            .unwrap_or(&[])
-            .into();
-        user::put(k, cx, &out, 0, &piece);
-        *done += piece.len() as u64;
-        position += piece.len() as u64;
-        if at.is_none() {
-            k.fs.file_mut(id)?.offset = position;
-        }
+        let piece = view_bytes(k, cx, id, position, to.1.min(PASS), *done)?;
         if piece.is_empty() {
             break;
+        }
+        let out = user::prepare_some(k, cx, to.0, piece.len() as u64)?;
+        let moved = out.len().min(piece.len() as u64);
+        user::put(k, cx, &out, 0, piece.get(..moved as usize).unwrap_or(&[]));
+        *done += moved;
+        position += moved;
+        if at.is_none() {
+            k.fs.file_mut(id)?.offset = position;
         }
     }
     Ok(())
 }
 
-fn view_text(k: &Kernel, id: FileId) -> Option<&Vec<u8>> {
-    match &k.fs.files.get(id)?.kind {
-        FileKind::View(file) => file.text.as_ref(),
-        _ => None,
+/// At most `max` bytes that a view's file has at `position`; none at the end. What was moved
+/// before (`done`) is an answer, however little it is: the next piece is the next call's.
+fn view_bytes(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    position: u64,
+    max: u64,
+    done: u64,
+) -> Result<Vec<u8>, Stop> {
+    let again = cx.resume.is_some_and(|r| r.word == GOES_ON);
+    if done == 0 && views::advance(k, cx.m, id, position, again)? == views::Place::Later {
+        let resume = Resume {
+            deadline: Some(cx.now),
+            word: GOES_ON,
+            ..cx.resume.unwrap_or_default()
+        };
+        let pending = Pending {
+            resume,
+            keys: Vec::new(),
+            restart: Restart::NoIntr,
+        };
+        return Err(Stop::Wait(pending));
     }
+    let bytes = views::bytes(k, id, position);
+    let piece = bytes.get(..max as usize).unwrap_or(bytes);
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(piece.len())
+        .map_err(|_| Errno::ENOMEM)?;
+    copy.extend_from_slice(piece);
+    Ok(copy)
 }
+
+/// What a call remembers that goes on with a view's file ([`Resume::word`]).
+const GOES_ON: u64 = 1;
 
 /// Reads at most [`PASS`] bytes at `at` into the kernel's own memory, out of what has places; the
 /// file stays where it is.
@@ -339,11 +351,7 @@ pub fn read_kernel(
             pages::read(&k.fs, cx.m, inode, at, &mut bytes)?;
             Ok(bytes)
         }
-        Source::View(node) => {
-            let text = views::content(k, cx.m, node)?;
-            let rest = text.get(at as usize..).unwrap_or(&[]);
-            Ok(rest.get(..max).unwrap_or(rest).into())
-        }
+        Source::View => view_bytes(k, cx, id, at, max as u64, 0),
         Source::Pipe(_) | Source::Device(_) => Err(Errno::EINVAL.into()),
     }
 }

@@ -1,6 +1,7 @@
 //! Areas: what a program may find at which address (mmap(2)). Pure bookkeeping; pages are put in
 //! by faults.
 
+use super::sizes::Sizes;
 use crate::error::Errno;
 use crate::fs::InodeId;
 use crate::key;
@@ -176,6 +177,7 @@ pub struct Areas {
     by_start: BTreeMap<u64, Area>,
     uses: BTreeMap<Source, usize>,
     bytes: u64,
+    sizes: Sizes,
 }
 
 impl Areas {
@@ -192,6 +194,11 @@ impl Areas {
     /// Bytes of all together (VmSize).
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes by what they are for.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
     }
 
     /// All, ascending.
@@ -251,6 +258,8 @@ impl Areas {
 
     fn add(&mut self, area: Area) {
         self.bytes = self.bytes.saturating_add(area.len());
+        self.sizes.count(&area, true);
+        self.sizes.peak = self.sizes.peak.max(self.bytes);
         if let Some(source) = area.source() {
             *self.uses.entry(source).or_default() += 1;
         }
@@ -260,6 +269,7 @@ impl Areas {
     fn take(&mut self, start: u64) -> Option<Area> {
         let area = self.by_start.remove(&start)?;
         self.bytes = self.bytes.saturating_sub(area.len());
+        self.sizes.count(&area, false);
         if let Some(source) = area.source() {
             if let Some(count) = self.uses.get_mut(&source) {
                 *count -= 1;

@@ -3,7 +3,8 @@
 
 use super::area::{Area, AreaFlags, Backing, STACK_GAP, Source};
 use super::elf::{self, Plan, Segment};
-use super::stack::{self, First};
+use super::layout::Layout;
+use super::stack::{self, Built, First};
 use super::{MmId, script, user};
 use crate::arena::Held;
 use crate::cgroup::GroupId;
@@ -408,7 +409,11 @@ impl Content<'_> {
             random: chance.random(),
             aux: &aux,
         };
-        image.stack = put_stack(k, m, mm, top, &first, elf.plan.exec_stack)?;
+        let stack = put_stack(k, m, mm, top, &first, elf.plan.exec_stack)?;
+        if let Some(space) = k.spaces.get_mut(mm) {
+            space.layout = Layout::of(&elf.plan, bias, &stack);
+        }
+        image.stack = stack.pointer;
         image.entry = start;
         Ok(())
     }
@@ -442,7 +447,7 @@ impl Content<'_> {
     }
 }
 
-/// Maps and writes the stack below `top`; returns the first stack pointer.
+/// Maps and writes the stack below `top`.
 fn put_stack(
     k: &mut Kernel,
     m: &mut dyn Machine,
@@ -450,7 +455,7 @@ fn put_stack(
     top: u64,
     first: &First,
     executable: bool,
-) -> Result<u64, Stop> {
+) -> Result<Built, Stop> {
     k.room_in_heap(m, first.size())?;
     let built = stack::build(top, first)?;
     let start = built.pointer - built.pointer % PAGE - STACK_READY;
@@ -462,9 +467,8 @@ fn put_stack(
         return Err(Errno::ENOEXEC.into());
     }
     space.stack_max = space.stack_max.max(top - start);
-    (space.args, space.env) = (built.args, built.env);
     super::room_for_areas(k, mm)?;
     super::insert(k, mm, area)?;
     user::write_of(k, m, mm, built.pointer, &built.bytes)?;
-    Ok(built.pointer)
+    Ok(built)
 }

@@ -92,7 +92,13 @@ impl Site {
         m.copy_frame((shared, 0), (own, 0), PAGE as usize);
         // The tables are there: only the entry changes.
         match m.map(self.space, self.at, own, self.area.access, &mut || None) {
-            Ok(()) => k.frames.release(&mut k.groups, shared),
+            Ok(()) => {
+                if let Some(mm) = k.spaces.get_mut(self.mm) {
+                    mm.resident.remove(k.frames.origin(shared));
+                    mm.resident.add(Origin::Anonymous);
+                }
+                k.frames.release(&mut k.groups, shared);
+            }
             Err(_) => k.frames.release(&mut k.groups, own),
         }
         Ok(())

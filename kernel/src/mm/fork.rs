@@ -2,7 +2,7 @@
 
 use super::area::{Area, AreaFlags, Backing};
 use super::frames::Origin;
-use super::{Mm, MmId, page, release};
+use super::{MmId, page, release};
 use crate::Kernel;
 use crate::arena::Held;
 use crate::cgroup::GroupId;
@@ -33,18 +33,12 @@ fn fill(k: &mut Kernel, m: &mut dyn Machine, parent: MmId, child: MmId) -> Resul
     let Some(from) = k.spaces.get(parent) else {
         return Ok(());
     };
-    let Mm {
-        heap,
-        base,
-        stack_max,
-        args,
-        env,
-        exe,
-        ..
-    } = *from;
+    let (heap, base, stack_max, exe) = (from.heap, from.base, from.stack_max, from.exe);
+    let layout = from.layout.clone();
     super::set_program(k, child, exe);
     if let Some(to) = k.spaces.get_mut(child) {
-        (to.heap, to.base, to.stack_max, to.args, to.env) = (heap, base, stack_max, args, env);
+        (to.heap, to.base, to.stack_max) = (heap, base, stack_max);
+        to.layout = layout;
     }
     let (mut at, mut count) = (0, 0);
     while let Some(area) = next_area(k, parent, at) {

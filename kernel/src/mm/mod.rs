@@ -11,12 +11,14 @@ pub mod exec;
 pub mod fault;
 pub mod fork;
 pub mod frames;
+pub mod layout;
 pub mod map;
 pub mod oom;
 pub mod page;
 pub mod range;
 pub mod remap;
 pub mod script;
+pub mod sizes;
 pub mod stack;
 pub mod teardown;
 pub mod user;
@@ -31,6 +33,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use area::{Area, Areas, MAX_AREAS, ObjectId, Source};
 use frames::Origin;
+use layout::Layout;
 
 pub use fault::fault;
 pub use fork::duplicate;
@@ -113,17 +116,15 @@ pub struct Mm {
     /// What may be found where.
     pub areas: Areas,
     /// Mapped pages.
-    pub resident: u64,
+    pub resident: Resident,
     /// The heap (brk(2)): its start and its end.
     pub heap: (u64, u64),
     /// Below this address places are chosen.
     pub base: u64,
     /// Bytes that the stack may grow to (RLIMIT_STACK when the program was loaded).
     pub stack_max: u64,
-    /// Where the program's arguments are: start, end (/proc/PID/cmdline).
-    pub args: (u64, u64),
-    /// Where its environment is: start, end (/proc/PID/environ).
-    pub env: (u64, u64),
+    /// What execve put where.
+    pub layout: Layout,
     /// Who pays.
     pub group: Held<GroupId>,
     /// The program.
@@ -131,6 +132,44 @@ pub struct Mm {
     sources: BTreeMap<Source, HeldSource>,
     /// What the areas cost, in steps of [`AREAS_A_CHARGE`].
     area_charges: Vec<Charge>,
+}
+
+/// Mapped pages of an address space, by what is behind them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Resident {
+    /// Private memory.
+    pub anonymous: u64,
+    /// Files and shared memory.
+    pub shared: u64,
+    /// The most there ever were of both.
+    pub peak: u64,
+}
+
+impl Resident {
+    /// All of them.
+    pub fn all(&self) -> u64 {
+        self.anonymous.saturating_add(self.shared)
+    }
+
+    /// Counts a page in.
+    pub fn add(&mut self, origin: Origin) {
+        let count = self.of(origin);
+        *count = count.saturating_add(1);
+        self.peak = self.peak.max(self.all());
+    }
+
+    /// Counts a page out.
+    pub fn remove(&mut self, origin: Origin) {
+        let count = self.of(origin);
+        *count = count.saturating_sub(1);
+    }
+
+    fn of(&mut self, origin: Origin) -> &mut u64 {
+        match origin {
+            Origin::File => &mut self.shared,
+            _ => &mut self.anonymous,
+        }
+    }
 }
 
 /// Areas that one charge pays for.
@@ -174,12 +213,11 @@ pub fn create(k: &mut Kernel, m: &mut dyn Machine, group: GroupId) -> Result<Hel
     let mm = Mm {
         space: m.new_space(root),
         areas: Areas::default(),
-        resident: 0,
+        resident: Resident::default(),
         heap: (0, 0),
         base: crate::machine::USER_END,
         stack_max: 0,
-        args: (0, 0),
-        env: (0, 0),
+        layout: Layout::default(),
         group: k.groups.hold(group),
         exe: None,
         sources: BTreeMap::new(),

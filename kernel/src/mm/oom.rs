@@ -5,38 +5,53 @@ use crate::cgroup::GroupId;
 use crate::machine::Machine;
 use crate::task::{Process, ProcessId};
 
-/// Kills for memory: ends the process in `group` that uses the most, at once. Returns false when
-/// there is nobody to kill.
+/// Kills for memory: ends the process in `group` that has the most [`points`], at once. Returns
+/// false when there is nobody to kill.
 pub fn oom_kill(k: &mut Kernel, m: &mut dyn Machine, group: GroupId) -> bool {
-    let Some((process, resident)) = victim(k, group) else {
+    let Some((process, points)) = victim(k, group) else {
         return false;
     };
-    log::warn!(target: "memory", "{group:?} is out of memory: {process:?} with {resident} pages is killed");
+    log::warn!(target: "memory", "{group:?} is out of memory: {process:?} with {points} points is killed");
     crate::task::exit::kill_now(k, m, process);
     true
 }
 
-/// The process with the most resident pages in a group or below it.
-fn victim(k: &Kernel, group: GroupId) -> Option<(ProcessId, u64)> {
+/// The process with the most points in a group or below it.
+fn victim(k: &Kernel, group: GroupId) -> Option<(ProcessId, i64)> {
     let mut worst = None;
     for (id, process) in k.tasks.processes.iter() {
-        if let Some(resident) = resident_in(k, process, group) {
-            if worst.is_none_or(|(_, most)| resident > most) {
-                worst = Some((id, resident));
+        if !is_in(k, process, group) {
+            continue;
+        }
+        if let Some(points) = points(k, process) {
+            if worst.is_none_or(|(_, most)| points > most) {
+                worst = Some((id, points));
             }
         }
     }
     worst
 }
 
-/// Resident pages of a process that may be killed for a group's memory.
-fn resident_in(k: &Kernel, process: &Process, group: GroupId) -> Option<u64> {
+/// Whether a process may be killed for a group's memory.
+fn is_in(k: &Kernel, process: &Process, group: GroupId) -> bool {
     let system_init = process.init_of.is_some() && process.container.is_none();
-    if process.ending.is_some() || system_init {
+    let mut tasks = process.threads.iter().filter_map(|t| k.tasks.tasks.get(*t));
+    process.ending.is_none()
+        && !system_init
+        && tasks.any(|task| k.groups.within(task.group.key(), group))
+}
+
+/// How much a process deserves to be killed: its pages, and for each thousandth of its adjustment
+/// (oom_score_adj) a thousandth of all memory. `None` for who is spared or has no memory.
+pub fn points(k: &Kernel, process: &Process) -> Option<i64> {
+    const SPARED: i16 = -1000;
+    if process.oom.adjustment == SPARED {
         return None;
     }
-    let tasks = process.threads.iter().filter_map(|t| k.tasks.tasks.get(*t));
-    tasks
-        .filter(|task| k.groups.within(task.group.key(), group))
-        .find_map(|task| Some(k.spaces.get(task.mm.as_ref()?.key())?.resident))
+    let mut tasks = process.threads.iter().filter_map(|t| k.tasks.tasks.get(*t));
+    let mm = tasks.find_map(|task| k.spaces.get(task.mm.as_ref()?.key()))?;
+    let pages = i64::try_from(mm.resident.all()).unwrap_or(i64::MAX);
+    let thousandth = (k.frames.total() / 1000) as i64;
+    let extra = i64::from(process.oom.adjustment).saturating_mul(thousandth);
+    Some(pages.saturating_add(extra))
 }

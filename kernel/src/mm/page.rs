@@ -54,7 +54,7 @@ pub fn put(
         frames.release(groups, frame);
         return Err(refused);
     }
-    mm.resident = mm.resident.saturating_add(1);
+    mm.resident.add(frames.origin(frame));
     Ok(())
 }
 
@@ -62,7 +62,7 @@ pub fn put(
 pub fn take(k: &mut Kernel, m: &mut dyn Machine, id: MmId, page: u64) {
     if let Some(mm) = k.spaces.get_mut(id) {
         if let Some(mapped) = m.unmap(mm.space, page) {
-            mm.resident = mm.resident.saturating_sub(1);
+            mm.resident.remove(k.frames.origin(mapped.frame));
             k.frames.release(&mut k.groups, mapped.frame);
         }
     }

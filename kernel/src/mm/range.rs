@@ -72,7 +72,7 @@ fn discard_some(
             return;
         }
         if let Some(mapped) = m.unmap(space, page) {
-            mm.resident = mm.resident.saturating_sub(1);
+            mm.resident.remove(frames.origin(mapped.frame));
             frames.release(groups, mapped.frame);
             count += 1;
         }

@@ -4,6 +4,7 @@
 use super::user::ArgRoom;
 use crate::error::Errno;
 use alloc::vec::Vec;
+use core::ops::Range;
 use linux_raw_sys::auxvec as linux;
 
 /// What goes on the stack.
@@ -54,6 +55,15 @@ pub struct Built {
     pub args: (u64, u64),
     /// Where the environment is: start, end.
     pub env: (u64, u64),
+    /// Where the auxiliary vector is in the bytes.
+    aux: Range<usize>,
+}
+
+impl Built {
+    /// The auxiliary vector.
+    pub fn auxv(&self) -> &[u8] {
+        self.bytes.get(self.aux.clone()).unwrap_or(&[])
+    }
 }
 
 /// The name of the processor (AT_PLATFORM).
@@ -83,6 +93,7 @@ pub fn build(top: u64, first: &First) -> Result<Built, Errno> {
     stack.word(first.args.len() as u64);
     stack.pointers(args_at, first.args);
     stack.pointers(env_at, first.env);
+    let aux_at = stack.0.len();
     for (kind, value) in first.aux {
         stack.pair(*kind, *value);
     }
@@ -90,6 +101,7 @@ pub fn build(top: u64, first: &First) -> Result<Built, Errno> {
     stack.pair(linux::AT_EXECFN, path_at);
     stack.pair(linux::AT_PLATFORM, platform_at);
     stack.pair(linux::AT_NULL, 0);
+    let aux = aux_at..stack.0.len();
     stack.0.resize(size - strings - fixed, 0);
     stack.0.extend_from_slice(&first.random);
     stack.0.extend_from_slice(PLATFORM);
@@ -103,6 +115,7 @@ pub fn build(top: u64, first: &First) -> Result<Built, Errno> {
         pointer,
         args: (args_at, env_at),
         env: (env_at, path_at),
+        aux,
     })
 }
 

@@ -108,7 +108,8 @@ fn mount_new(
             superblock::tmpfs(&mut st, &actor, options)?
         }
         b"proc" if data.is_empty() => superblock::view(&mut st, &actor, proc_root)?,
-        b"proc" => return Err(Errno::EINVAL.into()),
+        b"sysfs" if data.is_empty() => superblock::view(&mut st, &actor, views::sys_root())?,
+        b"proc" | b"sysfs" => return Err(Errno::EINVAL.into()),
         _ => return Err(Errno::ENODEV.into()),
     };
     let new = mount::whole(&mut st, &actor, sb, flags, source)?;

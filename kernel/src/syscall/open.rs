@@ -310,7 +310,7 @@ fn open_view(
     let kind = FileKind::View(ViewFile {
         node,
         opened,
-        text: None,
+        told: views::Telling::default(),
     });
     open::insert(&mut Store::of(k), group, kind, location, flags).map_err(|refused| {
         let (stop, kind) = *refused;

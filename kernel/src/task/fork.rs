@@ -434,6 +434,8 @@ fn add_process(k: &mut Kernel, cx: &mut Cx, args: &Args, draft: &mut Draft) -> O
         limits: creator.limits,
         hook: creator.hook,
         dumpable: creator.dumpable,
+        oom: creator.oom,
+        login: creator.login,
         has_executed: false,
         exe_path: creator.exe_path.clone(),
         exe: exe.and_then(|exe| k.fs.hold_pos(exe)),
@@ -484,6 +486,8 @@ pub(super) fn blank_process(
         started: now,
         exe: None,
         exe_path: vec![],
+        oom: super::Oom::default(),
+        login: None,
     }
 }
 

@@ -245,6 +245,28 @@ pub struct Process {
     pub exe: Option<crate::fs::HeldPos>,
     /// And the path by which it was found.
     pub exe_path: Vec<u8>,
+    /// Whether it goes early or late when memory runs out.
+    pub oom: Oom,
+    /// Who logged in above it; `None` for nobody.
+    pub login: Option<Login>,
+}
+
+/// How a process is set apart when memory runs out (proc(5), oom_score_adj).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Oom {
+    /// Thousandths of all memory that it counts as having more; -1000 spares it.
+    pub adjustment: i16,
+    /// Who is not privileged cannot set less.
+    pub floor: i16,
+}
+
+/// A login (proc(5), loginuid and sessionid).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Login {
+    /// The user.
+    pub uid: u32,
+    /// The number of the login.
+    pub session: u32,
 }
 
 /// A descriptor.
@@ -310,6 +332,8 @@ pub struct Tasks {
     pub users: BTreeMap<u32, u64>,
     /// When ITIMER_REAL timers go off.
     pub timers: BTreeSet<(u64, ProcessId)>,
+    /// The last number given to a login.
+    logins: u32,
 }
 
 impl Tasks {
@@ -378,6 +402,15 @@ impl Tasks {
     pub fn group_of(&self, process: ProcessId) -> Option<GroupId> {
         let leader = self.tasks.get(self.leader(process)?)?;
         Some(leader.group.key())
+    }
+
+    /// A login of this user, with a number that it shares with no other.
+    pub fn new_login(&mut self, uid: u32) -> Login {
+        self.logins = self.logins.wrapping_add(1);
+        Login {
+            uid,
+            session: self.logins,
+        }
     }
 
     /// Counts a task of a user in or out.

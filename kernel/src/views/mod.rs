@@ -1,22 +1,25 @@
-//! Files that show other objects: procfs, nsfs. Above tasks and namespaces, below the calls.
+//! Files that show other objects: procfs, sysfs, nsfs. Above tasks and namespaces, below the calls.
 //!
 //! The file layer asks by [`ViewNode`]: a name for the object, never the object itself. A node
 //! whose object is gone answers ESRCH (or ENOENT in a walk); it never shows another object.
 
 pub mod nsfs;
 pub mod procfs;
+mod sysfs;
+mod telling;
 mod text;
 
 use crate::error::{Errno, Stop};
 use crate::fs::walk::{Link, Views};
 use crate::fs::{Fs, View, ViewNode};
-use crate::machine::Machine;
+use crate::mm::MmId;
 use crate::ns::Namespaces;
 use crate::task::{TaskId, Tasks};
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 pub use nsfs::HeldNs;
-pub use procfs::{root as proc_root, root_of as proc_root_of};
+pub use procfs::{root as proc_root, root_of as proc_root_of, sys_root};
+pub use telling::{Cursor, Piece, Place, Telling, advance, bytes, piece, start};
 
 /// An entry of a view's directory; `.` and `..` are the file layer's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub enum Opened {
     Nothing,
     /// A namespace.
     Namespace(HeldNs),
+    /// An address space, not kept but remembered: the file ends when the process leaves it.
+    Memory(Option<MmId>),
 }
 
 /// What views see: the tables they read, and who reads.
@@ -100,55 +105,44 @@ impl<'a> Source<'a> {
 impl Views for Source<'_> {
     fn lookup(&self, dir: ViewNode, name: &[u8]) -> Result<ViewNode, Errno> {
         match dir.view {
-            View::Proc => procfs::lookup(self, dir, name),
+            View::Proc | View::Sys => procfs::lookup(self, dir, name),
             View::Ns => Err(Errno::ENOTDIR),
         }
     }
 
     fn parent(&self, dir: ViewNode) -> Option<ViewNode> {
         match dir.view {
-            View::Proc => procfs::parent(self, dir),
+            View::Proc | View::Sys => procfs::parent(self, dir),
             View::Ns => None,
         }
     }
 
     fn mode(&self, node: ViewNode) -> Result<(u32, u32, u32), Errno> {
         match node.view {
-            View::Proc => procfs::mode(self, node),
+            View::Proc | View::Sys => procfs::mode(self, node),
             View::Ns => nsfs::mode(self, node),
         }
     }
 
     fn link(&self, node: ViewNode) -> Result<Link, Errno> {
         match node.view {
-            View::Proc => procfs::links::follow(self, node),
+            View::Proc | View::Sys => procfs::links::follow(self, node),
             View::Ns => Err(Errno::EINVAL),
         }
     }
 
     fn name(&self, node: ViewNode) -> Option<Vec<u8>> {
         match node.view {
-            View::Proc => procfs::name(self, node),
+            View::Proc | View::Sys => procfs::name(self, node),
             View::Ns => None,
         }
     }
 
     fn ino(&self, node: ViewNode) -> u64 {
         match node.view {
-            View::Proc => procfs::inode_number(node),
+            View::Proc | View::Sys => procfs::inode_number(node),
             View::Ns => nsfs::inum(self, node).map_or(0, u64::from),
         }
-    }
-}
-
-/// What a file of a view contains now: a snapshot, taken when a program reads from offset 0.
-///
-/// # Errors
-/// ESRCH when its object is gone; EACCES, EPERM; EINVAL for what cannot be read; no memory.
-pub fn content(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Result<Vec<u8>, Stop> {
-    match node.view {
-        View::Proc => procfs::content(k, m, node),
-        View::Ns => Err(Errno::EINVAL.into()),
     }
 }
 
@@ -159,7 +153,7 @@ pub fn content(k: &mut Kernel, m: &mut dyn Machine, node: ViewNode) -> Result<Ve
 /// ENOTDIR; ENOENT when its object is gone; EACCES.
 pub fn entries(k: &Kernel, node: ViewNode, from: u64, most: usize) -> Result<Vec<Entry>, Errno> {
     match node.view {
-        View::Proc => procfs::entries(&Source::of(k), node, from, most),
+        View::Proc | View::Sys => procfs::entries(&Source::of(k), node, from, most),
         View::Ns => Err(Errno::ENOTDIR),
     }
 }
@@ -170,7 +164,7 @@ pub fn entries(k: &Kernel, node: ViewNode, from: u64, most: usize) -> Result<Vec
 /// EACCES for files that cannot be written; EINVAL for a value that is none; EPERM.
 pub fn write(k: &mut Kernel, cx: &mut Cx, node: ViewNode, bytes: &[u8]) -> Result<usize, Stop> {
     match node.view {
-        View::Proc => procfs::write(k, cx, node, bytes),
+        View::Proc | View::Sys => procfs::write(k, cx, node, bytes),
         View::Ns => Err(Errno::EINVAL.into()),
     }
 }
@@ -183,7 +177,7 @@ pub fn stat(k: &Kernel, node: ViewNode) -> Result<Status, Errno> {
     let s = Source::of(k);
     let (mode, uid, gid) = s.mode(node)?;
     let nlink = match node.view {
-        View::Proc => procfs::links_of(&s, node),
+        View::Proc | View::Sys => procfs::links_of(&s, node),
         View::Ns => 1,
     };
     Ok(Status {
@@ -202,7 +196,7 @@ pub fn stat(k: &Kernel, node: ViewNode) -> Result<Status, Errno> {
 /// EINVAL for what is no link; ENOENT when the object is gone; EACCES.
 pub fn link_text(k: &Kernel, who: TaskId, node: ViewNode) -> Result<Vec<u8>, Errno> {
     match node.view {
-        View::Proc => procfs::links::text(&Source::by(k, who), node),
+        View::Proc | View::Sys => procfs::links::text(&Source::by(k, who), node),
         View::Ns => Err(Errno::EINVAL),
     }
 }
@@ -213,7 +207,7 @@ pub fn link_text(k: &Kernel, who: TaskId, node: ViewNode) -> Result<Vec<u8>, Err
 /// ENOENT when its object is gone; EACCES.
 pub fn open(k: &mut Kernel, cx: &Cx, node: ViewNode, flags: u32) -> Result<Opened, Errno> {
     match node.view {
-        View::Proc => procfs::open(&Source::by(k, cx.task), node, flags).map(|()| Opened::Nothing),
+        View::Proc | View::Sys => procfs::open(&Source::by(k, cx.task), node, flags),
         View::Ns => nsfs::hold(k, node).map(Opened::Namespace),
     }
 }
@@ -221,15 +215,7 @@ pub fn open(k: &mut Kernel, cx: &Cx, node: ViewNode, flags: u32) -> Result<Opene
 /// Gives back what an open file kept alive.
 pub fn close(k: &mut Kernel, opened: Opened) {
     match opened {
-        Opened::Nothing => {}
+        Opened::Nothing | Opened::Memory(_) => {}
         Opened::Namespace(held) => nsfs::release(k, held),
-    }
-}
-
-/// The magic number of a view for statfs(2).
-pub fn magic(view: View) -> u32 {
-    match view {
-        View::Proc => linux_raw_sys::general::PROC_SUPER_MAGIC,
-        View::Ns => linux_raw_sys::general::NSFS_MAGIC,
     }
 }

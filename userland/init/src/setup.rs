@@ -9,8 +9,9 @@ use rustix::mount::{MountFlags, mount};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 /// What is mounted, unless it is there: (place, type, options).
-const MOUNTS: [(&str, &str, Option<&std::ffi::CStr>); 3] = [
+const MOUNTS: [(&str, &str, Option<&std::ffi::CStr>); 4] = [
     ("/proc", "proc", None),
+    ("/sys", "sysfs", None),
     ("/run", "tmpfs", Some(c"mode=755")),
     ("/tmp", "tmpfs", Some(c"mode=1777")),
 ];

@@ -1,6 +1,5 @@
 //! A kernel with processes that never run, to look at.
 
-use berth_kernel::Kernel;
 use berth_kernel::error::{Errno, Stop};
 use berth_kernel::fs::superblock::{self, TmpfsOptions};
 use berth_kernel::fs::walk::Views;
@@ -8,7 +7,8 @@ use berth_kernel::fs::{Access, Actor, Store, Time, ViewNode, mount};
 use berth_kernel::machine::{Next, Trap, UserRegs};
 use berth_kernel::ns::{self, NsSet, PidNsId};
 use berth_kernel::task::{Cred, Files, ProcessId, TaskId, exit, limits, spawn};
-use berth_kernel::views::{self, Source};
+use berth_kernel::views::{self, Opened, Source};
+use berth_kernel::{Cx, Kernel};
 use berth_sim::{Config, SimMachine};
 
 pub struct Bench {
@@ -107,9 +107,57 @@ impl Bench {
 
     pub fn text(&mut self, from: ViewNode, path: &str) -> Result<String, Errno> {
         let node = self.walk(from, path)?;
-        let bytes = views::content(&mut self.k, &mut self.m, node);
-        match bytes {
+        match self.content(node) {
             Ok(bytes) => Ok(String::from_utf8(bytes).unwrap()),
+            Err(Stop::Errno(e)) => Err(e),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    /// All that the reader finds in a file.
+    pub fn content(&mut self, node: ViewNode) -> Result<Vec<u8>, Stop> {
+        Ok(self.pieces(node)?.concat())
+    }
+
+    /// The same, piece by piece.
+    pub fn pieces(&mut self, node: ViewNode) -> Result<Vec<Vec<u8>>, Stop> {
+        let opened = self.open(node, 0)?;
+        let mut next = Some(views::start(&opened));
+        views::close(&mut self.k, opened);
+        let mut pieces = Vec::new();
+        while let Some(cursor) = next {
+            let piece = views::piece(&mut self.k, &mut self.m, node, cursor)?;
+            pieces.push(piece.text);
+            next = piece.next;
+        }
+        Ok(pieces)
+    }
+
+    /// On behalf of the reader.
+    fn cx(&mut self) -> (&mut Kernel, Cx<'_>) {
+        let task = self.k.sched.current.unwrap();
+        let cx = Cx {
+            now: 0,
+            task,
+            m: &mut self.m,
+            resume: None,
+        };
+        (&mut self.k, cx)
+    }
+
+    pub fn open(&mut self, node: ViewNode, flags: u32) -> Result<Opened, Errno> {
+        let (k, cx) = self.cx();
+        views::open(k, &cx, node, flags)
+    }
+
+    pub fn write(&mut self, from: ViewNode, path: &str, bytes: &[u8]) -> Result<(), Errno> {
+        let node = self.walk(from, path)?;
+        let (k, mut cx) = self.cx();
+        match views::write(k, &mut cx, node, bytes) {
+            Ok(count) => {
+                assert_eq!(count, bytes.len());
+                Ok(())
+            }
             Err(Stop::Errno(e)) => Err(e),
             Err(other) => panic!("{other:?}"),
         }

@@ -1,21 +1,28 @@
-//! procfs: processes and the system as files (proc(5)).
+//! procfs: processes and the system as files (proc(5)); sysfs is a branch of the same tables.
 //!
 //! A tree of tables: each directory has lines of names; some have numbered children besides. A
 //! node's `kind` is its directory and its line there, its `object` a pid, its `instance` the pid
 //! namespace the file system was mounted for. Only what has a number in that namespace is visible.
 
 pub mod links;
+mod login;
+mod maps;
 mod memory;
 mod mounts;
+mod net;
+mod oom;
 mod process;
+mod smaps;
 mod stat;
+mod status;
 mod subject;
 mod sys;
 pub mod system;
-mod table;
+pub(super) mod table;
 
 use super::nsfs::{pack, unpack};
-use super::{Entry, Source};
+use super::telling::{Cursor, Piece};
+use super::{Entry, Opened, Source};
 use crate::error::{Errno, Stop};
 use crate::fs::{View, ViewNode};
 use crate::machine::Machine;
@@ -25,7 +32,7 @@ use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 use subject::Subject;
-use table::{Dir, Line, What};
+use table::{Dir, Guard, Line, What};
 
 /// Numbered children have this in the lower half of their kind.
 const NUMBERED: u8 = 0xff;
@@ -50,8 +57,8 @@ enum Found {
 fn found(node: ViewNode) -> Result<Found, Errno> {
     let [upper, lower] = node.kind.to_be_bytes();
     let dir = Dir::ALL
-        .into_iter()
-        .find(|d| *d as u8 == upper)
+        .get(usize::from(upper))
+        .copied()
         .ok_or(Errno::ENOENT)?;
     match lower {
         0 => Ok(Found::Dir(dir)),
@@ -79,12 +86,21 @@ pub fn root(k: &Kernel, task: TaskId) -> Result<ViewNode, Errno> {
 
 /// The root of the procfs of a pid namespace.
 pub fn root_of(instance: PidNsId) -> ViewNode {
+    top(View::Proc, Dir::Root, pack(instance))
+}
+
+/// The root of sysfs.
+pub fn sys_root() -> ViewNode {
+    top(View::Sys, Dir::Sysfs, 0)
+}
+
+fn top(view: View, dir: Dir, instance: u64) -> ViewNode {
     ViewNode {
-        view: View::Proc,
-        kind: kind(Dir::Root, 0),
+        view,
+        kind: kind(dir, 0),
         object: 0,
         part: 0,
-        instance: pack(instance),
+        instance,
     }
 }
 
@@ -152,46 +168,39 @@ pub(super) fn parent(s: &Source, node: ViewNode) -> Option<ViewNode> {
             });
         }
     };
-    let above = match dir {
-        Dir::Root => return None,
-        Dir::Process | Dir::Sys => {
-            return Some(ViewNode {
-                kind: kind(Dir::Root, 0),
-                object: 0,
-                ..node
-            });
-        }
+    let of_thread = node.part & OF_THREAD != 0;
+    match dir {
         Dir::Thread => {
             // The thread's node is named by the thread's number, its process by the leader's.
-            let process = Subject::of(s, node).ok()?.process;
-            let pid = s.tasks.processes.get(process)?.pid;
-            return Some(ViewNode {
-                kind: kind(Dir::Tasks, 0),
-                object: pack(pid),
-                ..node
-            });
+            let leader = Subject::of(s, node).ok()?.process(s).ok()?.pid;
+            Some(subject::node_for(node, Dir::Tasks, leader))
         }
-        Dir::Fds | Dir::FdInfo | Dir::Ns if node.part & OF_THREAD != 0 => Dir::Thread,
-        Dir::Tasks | Dir::Fds | Dir::FdInfo | Dir::Ns => Dir::Process,
-        Dir::SysFs | Dir::SysKernel | Dir::SysVm => Dir::Sys,
-        Dir::SysRandom => Dir::SysKernel,
-    };
-    Some(ViewNode {
-        kind: kind(above, 0),
-        part: 0,
-        ..node
-    })
+        _ => {
+            let above = match dir.above() {
+                Some((Dir::Process, _)) if of_thread => Dir::Thread,
+                Some((above, _)) => above,
+                // Processes are found by number.
+                None if dir == Dir::Process => Dir::Root,
+                None => return None,
+            };
+            Some(ViewNode {
+                kind: kind(above, 0),
+                object: if above == Dir::Root { 0 } else { node.object },
+                part: 0,
+                ..node
+            })
+        }
+    }
 }
 
 /// The name of a node in the directory above it; `None` for the root.
 pub(super) fn name(s: &Source, node: ViewNode) -> Option<Vec<u8>> {
     match found(node).ok()? {
-        Found::Dir(Dir::Root) => None,
         Found::Dir(Dir::Process | Dir::Thread) => {
             let number = Subject::of(s, node).ok()?.number(s);
             Some(alloc::format!("{number}").into_bytes())
         }
-        Found::Dir(dir) => dir.name().map(|name| name.as_bytes().to_vec()),
+        Found::Dir(dir) => Some(dir.above()?.1.as_bytes().to_vec()),
         Found::Line(_, line) => Some(line.name.as_bytes().to_vec()),
         Found::Numbered(_) => Some(alloc::format!("{}", number_of(node)).into_bytes()),
     }
@@ -340,39 +349,50 @@ fn may_list(s: &Source, node: ViewNode) -> Result<(), Errno> {
     Subject::of(s, node)?.check_access(s)
 }
 
-pub(super) fn open(s: &Source, node: ViewNode, flags: u32) -> Result<(), Errno> {
+pub(super) fn open(s: &Source, node: ViewNode, flags: u32) -> Result<Opened, Errno> {
     let writes = flags & linux::O_ACCMODE != linux::O_RDONLY;
     match found(node)? {
-        Found::Dir(dir @ (Dir::Fds | Dir::FdInfo)) => {
-            debug_assert!(dir.of_process());
-            may_list(s, node)
-        }
         Found::Line(_, line) => {
-            if line.private {
+            if line.guard != Guard::Everybody {
                 Subject::of(s, node)?.check_access(s)?;
             }
             if writes && !matches!(line.what, What::Writable(..)) {
                 return Err(Errno::EACCES);
             }
-            Ok(())
+            Ok(match line.guard {
+                Guard::Memory => Opened::Memory(memory::space(s, node)?),
+                _ => Opened::Nothing,
+            })
         }
         Found::Numbered(_) if writes => Err(Errno::EACCES),
-        _ => Ok(()),
+        _ => Ok(Opened::Nothing),
     }
 }
 
-pub(super) fn content(
+/// The piece of a file that begins at a cursor.
+pub(super) fn piece(
     k: &mut Kernel,
     m: &mut dyn Machine,
     node: ViewNode,
-) -> Result<Vec<u8>, Stop> {
+    cursor: Cursor,
+) -> Result<Piece, Stop> {
     match found(node)? {
         Found::Dir(_) => Err(Errno::EISDIR.into()),
-        Found::Line(_, line) => match line.what {
-            What::File(show) | What::Writable(show, _) => show(k, m, node),
-            _ => Err(Errno::EINVAL.into()),
-        },
-        Found::Numbered(Dir::FdInfo) => Ok(links::descriptor_info(&Source::of(k), node)?),
+        Found::Line(_, line) => {
+            if line.guard == Guard::Look {
+                let s = Source::of(k);
+                Subject::of(&s, node)?.check_access(&s)?;
+            }
+            match line.what {
+                What::File(show) | What::Writable(show, _) => Ok(Piece::whole(show(k, m, node)?)),
+                What::Long(tell) => tell(k, m, node, cursor),
+                What::Dir(_) | What::Link(_) => Err(Errno::EINVAL.into()),
+            }
+        }
+        Found::Numbered(Dir::FdInfo) => {
+            let text = links::descriptor_info(&Source::of(k), node)?;
+            Ok(Piece::whole(text))
+        }
         Found::Numbered(_) => Err(Errno::EINVAL.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! What is mounted where, as a process sees it: mounts and mountinfo (proc(5)).
+//! What is mounted where, as a process sees it: mounts, mountinfo and mountstats (proc(5)).
 
 use super::subject::Subject;
 use crate::Kernel;
@@ -8,34 +8,68 @@ use crate::fs::mount::MountFlags;
 use crate::fs::path::{self, MountLine};
 use crate::machine::Machine;
 use crate::views::Source;
+use crate::views::telling::{Cursor, Piece};
 use crate::views::text::{Text, put};
-use alloc::vec::Vec;
-
-type Content = Result<Vec<u8>, Stop>;
 
 /// /proc/PID/mounts.
-pub(super) fn mounts(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
-    show(k, node, mounts_line)
+pub(super) fn mounts(
+    k: &mut Kernel,
+    _m: &mut dyn Machine,
+    node: ViewNode,
+    cursor: Cursor,
+) -> Result<Piece, Stop> {
+    show(k, node, cursor, mounts_line)
 }
 
 /// /proc/PID/mountinfo.
-pub(super) fn mountinfo(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
-    show(k, node, mountinfo_line)
+pub(super) fn mountinfo(
+    k: &mut Kernel,
+    _m: &mut dyn Machine,
+    node: ViewNode,
+    cursor: Cursor,
+) -> Result<Piece, Stop> {
+    show(k, node, cursor, mountinfo_line)
 }
 
-/// The lines of the mounts that the process's root lets it see.
-fn show(k: &Kernel, node: ViewNode, line: fn(&mut Text, &MountLine)) -> Content {
+/// /proc/PID/mountstats.
+pub(super) fn mountstats(
+    k: &mut Kernel,
+    _m: &mut dyn Machine,
+    node: ViewNode,
+    cursor: Cursor,
+) -> Result<Piece, Stop> {
+    show(k, node, cursor, mountstats_line)
+}
+
+/// Mounts of one piece.
+const MOUNTS: usize = 16;
+
+/// The lines of the mounts that the process's root lets it see, in the order they were made: a
+/// piece goes on behind the number of the last.
+fn show(
+    k: &Kernel,
+    node: ViewNode,
+    mut cursor: Cursor,
+    line: fn(&mut Text, &MountLine),
+) -> Result<Piece, Stop> {
     let s = Source::of(k);
     let (_, task) = Subject::of(&s, node)?.living(&s)?;
     let ns = task.ns.as_ref().ok_or(Errno::EINVAL)?.mount.key();
     let top = k.ns.mount.get(ns).ok_or(Errno::EINVAL)?.root.key();
     let context = task.fs.as_ref().ok_or(Errno::EINVAL)?.key();
     let root = k.tasks.contexts.get(context).ok_or(Errno::EINVAL)?;
+    let mounts = path::list(&k.fs, k.fs.mount(top)?.tree, cursor.at, MOUNTS);
     let mut text = Text::default();
-    for mount in path::list(&k.fs, &s, top, root.root.pos()) {
-        line(&mut text, &mount);
+    for (number, mount) in &mounts {
+        if let Some(seen) = path::line(&k.fs, &s, *mount, root.root.pos()) {
+            line(&mut text, &seen);
+        }
+        cursor.at = u64::from(*number) + 1;
     }
-    Ok(text.done()?)
+    Ok(Piece {
+        text: text.done()?,
+        next: (mounts.len() == MOUNTS).then_some(cursor),
+    })
 }
 
 /// The options of a mount beside ro and rw, in Linux's order.
@@ -96,6 +130,15 @@ fn mountinfo_line(text: &mut Text, mount: &MountLine) {
     put!(text, " {}", if mount.readonly { "ro" } else { "rw" });
     text.push(&mount.options);
     text.push(b"\n");
+}
+
+/// `device`, source, `mounted on`, place, `with fstype`, type.
+fn mountstats_line(text: &mut Text, mount: &MountLine) {
+    text.push(b"device ");
+    put_source(text, &mount.source);
+    text.push(b" mounted on ");
+    text.push_escaped(&mount.point, b"");
+    put!(text, " with fstype {}\n", mount.kind);
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use super::links::Target;
 use super::subject::Subject;
-use super::table::{Dir, Line, dir, file, link, private, writable};
-use super::{memory, mounts, stat};
+use super::table::{Dir, Guard, Line, dir, file, link, long, writable};
+use super::{login, maps, memory, mounts, oom, smaps, stat, status};
 use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
 use crate::machine::Machine;
@@ -14,53 +14,119 @@ use alloc::vec::Vec;
 
 /// /proc/PID.
 pub(super) const LINES: &[Line] = &[
+    dir("attr", Dir::Attr),
+    AUXV,
     file("cgroup", cgroup),
-    file("cmdline", memory::cmdline),
+    long("cmdline", memory::cmdline),
     writable("comm", comm, set_comm),
     link("cwd", Target::Cwd),
-    private("environ", 0o400, memory::environ),
+    ENVIRON,
     link("exe", Target::Exe),
     dir("fd", Dir::Fds),
     dir("fdinfo", Dir::FdInfo),
     file("gid_map", id_map),
     file("limits", limits),
-    private("maps", 0o444, memory::maps),
-    file("mountinfo", mounts::mountinfo),
-    file("mounts", mounts::mounts),
+    writable("loginuid", login::uid, login::set_uid),
+    MAPS,
+    long("mountinfo", mounts::mountinfo),
+    long("mounts", mounts::mounts),
+    long("mountstats", mounts::mountstats).mode(0o400),
+    dir("net", Dir::Net),
     dir("ns", Dir::Ns),
-    // No process is spared or preferred: the value is 0, and cannot be another.
-    file("oom_score_adj", |k, _, n| fixed(k, n, "0\n")),
+    file("oom_score", oom::score),
+    writable("oom_score_adj", oom::adjustment, oom::adjust),
+    PERSONALITY,
     link("root", Target::Root),
+    file("sessionid", login::session),
     file("setgroups", |k, _, n| fixed(k, n, "allow\n")),
+    SMAPS,
+    SMAPS_ROLLUP,
     file("stat", stat::stat),
     file("statm", memory::statm),
-    file("status", stat::status),
+    long("status", status::status),
     dir("task", Dir::Tasks),
     file("uid_map", id_map),
+    file("wchan", wchan),
 ];
 
 /// /proc/PID/task/TID.
 pub(super) const THREAD_LINES: &[Line] = &[
+    dir("attr", Dir::Attr),
+    AUXV,
     file("cgroup", cgroup),
-    file("cmdline", memory::cmdline),
+    long("cmdline", memory::cmdline),
     writable("comm", comm, set_comm),
     link("cwd", Target::Cwd),
-    private("environ", 0o400, memory::environ),
+    ENVIRON,
     link("exe", Target::Exe),
     dir("fd", Dir::Fds),
     dir("fdinfo", Dir::FdInfo),
     file("gid_map", id_map),
     file("limits", limits),
-    private("maps", 0o444, memory::maps),
-    file("mountinfo", mounts::mountinfo),
-    file("mounts", mounts::mounts),
+    writable("loginuid", login::uid, login::set_uid),
+    MAPS,
+    long("mountinfo", mounts::mountinfo),
+    long("mounts", mounts::mounts),
+    dir("net", Dir::Net),
     dir("ns", Dir::Ns),
+    file("oom_score", oom::score),
+    writable("oom_score_adj", oom::adjustment, oom::adjust),
+    PERSONALITY,
     link("root", Target::Root),
+    file("sessionid", login::session),
+    file("setgroups", |k, _, n| fixed(k, n, "allow\n")),
+    SMAPS,
+    SMAPS_ROLLUP,
     file("stat", stat::thread_stat),
     file("statm", memory::statm),
-    file("status", stat::status),
+    long("status", status::status),
     file("uid_map", id_map),
+    file("wchan", wchan),
 ];
+
+const AUXV: Line = long("auxv", memory::auxv)
+    .mode(0o400)
+    .guarded(Guard::Memory);
+const ENVIRON: Line = long("environ", memory::environ)
+    .mode(0o400)
+    .guarded(Guard::Memory);
+const MAPS: Line = long("maps", maps::maps).guarded(Guard::Memory);
+const PERSONALITY: Line = file("personality", personality)
+    .mode(0o400)
+    .guarded(Guard::Look);
+const SMAPS: Line = long("smaps", smaps::smaps).guarded(Guard::Memory);
+const SMAPS_ROLLUP: Line = long("smaps_rollup", smaps::rollup).guarded(Guard::Memory);
+
+/// /proc/PID/attr: what a security module would know of a process. There is none, so that the
+/// files have nothing to say and take nothing.
+pub(super) const ATTR_LINES: &[Line] = &[
+    writable("current", no_module, refuse).mode(0o666),
+    writable("exec", no_module, refuse).mode(0o666),
+    writable("fscreate", no_module, refuse).mode(0o666),
+    writable("keycreate", no_module, refuse).mode(0o666),
+    file("prev", no_module),
+    writable("sockcreate", no_module, refuse).mode(0o666),
+];
+
+fn no_module(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
+    Subject::of(&Source::of(k), node)?;
+    Err(Errno::EINVAL.into())
+}
+
+fn refuse(k: &mut Kernel, _cx: &mut Cx, node: ViewNode, _bytes: &[u8]) -> Result<usize, Stop> {
+    Subject::of(&Source::of(k), node)?;
+    Err(Errno::EINVAL.into())
+}
+
+/// Nobody waits inside the kernel: a call that waits is put aside.
+fn wchan(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
+    fixed(k, node, "0")
+}
+
+/// There is only PER_LINUX (personality(2)).
+fn personality(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
+    fixed(k, node, "00000000\n")
+}
 
 type Content = Result<Vec<u8>, Stop>;
 

@@ -1,4 +1,4 @@
-//! What ps(1) and top(1) read of a process: stat and status (proc(5)).
+//! What ps(1) and top(1) read of a process: stat (proc(5)).
 
 use super::subject::Subject;
 use super::system::TICK;
@@ -7,6 +7,7 @@ use crate::Kernel;
 use crate::error::Stop;
 use crate::fs::ViewNode;
 use crate::machine::Machine;
+use crate::mm::layout::Layout;
 use crate::task::{Process, RunState, Task};
 use crate::views::Source;
 use crate::views::text::{Text, put};
@@ -16,7 +17,7 @@ use core::fmt::Display;
 type Content = Result<Vec<u8>, Stop>;
 
 /// The letter and the word of what a task does. An embryo sleeps until it is started.
-fn state(process: &Process, task: &Task) -> (char, &'static str) {
+pub(super) fn state(process: &Process, task: &Task) -> (char, &'static str) {
     match task.state {
         _ if process.ended.is_some() => ('Z', "zombie"),
         RunState::Runnable => ('R', "running"),
@@ -27,12 +28,14 @@ fn state(process: &Process, task: &Task) -> (char, &'static str) {
 }
 
 /// The numbers of stat, behind pid, name and state; a default is what Linux has for what this
-/// kernel does not have (terminals, page fault counts, real-time priorities).
+/// kernel does not have (page fault counts, real-time priorities).
 #[derive(Default)]
 struct Stat {
     ppid: u32,
     pgrp: u32,
     session: u32,
+    /// PF_* of the kernel's own: fields that programs look at.
+    flags: u32,
     user: u64,
     system: u64,
     child_user: u64,
@@ -40,7 +43,11 @@ struct Stat {
     nice: i32,
     threads: usize,
     start: u64,
-    memory: memory::Facts,
+    bytes: u64,
+    resident: u64,
+    /// Of those who may look into the process.
+    layout: Layout,
+    heap: u64,
     pending: u64,
     blocked: u64,
     ignored: u64,
@@ -51,7 +58,7 @@ struct Stat {
 
 /// The line of stat: 52 fields.
 fn stat_line(pid: u32, name: &[u8], state: char, s: &Stat) -> Result<Vec<u8>, Stop> {
-    let m = &s.memory;
+    let l = &s.layout;
     let mut text = Text::default();
     put!(text, "{pid} (");
     text.push(name);
@@ -62,8 +69,8 @@ fn stat_line(pid: u32, name: &[u8], state: char, s: &Stat) -> Result<Vec<u8>, St
         field(&value);
     }
     field(&-1);
-    for _ in 0..5 {
-        field(&0);
+    for value in [s.flags, 0, 0, 0, 0] {
+        field(&value);
     }
     // 14: utime stime cutime cstime
     for value in [s.user, s.system, s.child_user, s.child_system] {
@@ -76,8 +83,12 @@ fn stat_line(pid: u32, name: &[u8], state: char, s: &Stat) -> Result<Vec<u8>, St
     field(&0);
     field(&(s.start / TICK));
     // 23: vsize rss rsslim startcode endcode startstack kstkesp kstkeip
-    for value in [m.bytes, m.resident, u64::MAX, m.code.0, m.code.1, 0, 0, 0] {
+    for value in [s.bytes, s.resident, u64::MAX, l.code.0, l.code.1, l.stack] {
         field(&value);
+    }
+    // Registers are told of programs that dump core only.
+    for _ in 0..2 {
+        field(&0);
     }
     // 31: signal blocked sigignore sigcatch; of the first 31 signals
     for value in [s.pending, s.blocked, s.ignored, s.caught] {
@@ -89,7 +100,7 @@ fn stat_line(pid: u32, name: &[u8], state: char, s: &Stat) -> Result<Vec<u8>, St
     }
     // 45: start_data end_data start_brk arg_start arg_end env_start env_end exit_code
     for value in [
-        m.data.0, m.data.1, m.brk, m.args.0, m.args.1, m.env.0, m.env.1,
+        l.data.0, l.data.1, s.heap, l.args.0, l.args.1, l.env.0, l.env.1,
     ] {
         field(&value);
     }
@@ -113,11 +124,13 @@ fn any_stat(k: &Kernel, node: ViewNode, whole: bool) -> Content {
     let subject = Subject::of(s, node)?;
     let (process, task) = (subject.process(s)?, subject.task(s)?);
     let may_look = subject.check_access(s).is_ok();
-    let mut facts = memory::facts(k, &subject);
-    if !may_look {
-        facts = facts.without_addresses();
-    }
-    let (user, system) = if whole { times(s, process) } else { task.times };
+    let mm = memory::of(k, &subject);
+    let shown = mm.filter(|_| may_look);
+    let (user, system) = if whole {
+        s.tasks.cpu_times(subject.process)
+    } else {
+        task.times
+    };
     let signals = signals(s, task);
     let stat = Stat {
         ppid: subject.see_process(s, process.parent),
@@ -127,10 +140,14 @@ fn any_stat(k: &Kernel, node: ViewNode, whole: bool) -> Content {
         system,
         child_user: process.child_times.0,
         child_system: process.child_times.1,
+        flags: flags(process),
         nice: i32::from(task.nice),
         threads: process.threads.len(),
         start: process.started,
-        memory: facts,
+        bytes: mm.map_or(0, |mm| mm.areas.bytes()),
+        resident: mm.map_or(0, |mm| mm.resident.all()),
+        layout: shown.map_or_else(Layout::default, |mm| mm.layout.clone()),
+        heap: shown.map_or(0, |mm| mm.heap.0),
         pending: task.pending.set,
         blocked: task.mask,
         ignored: signals.0,
@@ -145,140 +162,17 @@ fn any_stat(k: &Kernel, node: ViewNode, whole: bool) -> Content {
     stat_line(subject.number(s), process::name(&task.comm), state, &stat)
 }
 
-/// CPU time of all threads of a process, also the ended ones: user, system.
-fn times(s: &Source, process: &Process) -> (u64, u64) {
-    let threads = process.threads.iter().filter_map(|t| s.tasks.tasks.get(*t));
-    threads.fold(process.times, |sum, t| {
-        (
-            sum.0.saturating_add(t.times.0),
-            sum.1.saturating_add(t.times.1),
-        )
-    })
+/// PF_EXITING, and PF_FORKNOEXEC before its first execve.
+fn flags(process: &Process) -> u32 {
+    let flag = |set, flag| if set { flag } else { 0 };
+    flag(process.ending.is_some(), 0x4) | flag(!process.has_executed, 0x40)
 }
 
 /// The signals that a task ignores, and those it has handlers for.
-fn signals(s: &Source, task: &Task) -> (u64, u64) {
+pub(super) fn signals(s: &Source, task: &Task) -> (u64, u64) {
     let handlers = task.handlers.as_ref();
     let handlers = handlers.and_then(|h| s.tasks.handlers.get(h.key()));
     handlers.map_or((0, 0), |handlers| handlers.sets())
-}
-
-/// /proc/PID/status, and of a thread.
-pub(super) fn status(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
-    let s = &Source::of(k);
-    let subject = Subject::of(s, node)?;
-    let (process, task) = (subject.process(s)?, subject.task(s)?);
-    let facts = memory::facts(k, &subject);
-    let mut text = Text::default();
-    put!(text, "Name:\t");
-    text.push_escaping(process::name(&task.comm), |b| matches!(b, b'\n' | b'\\'));
-    text.push(b"\n");
-    identity(s, &mut text, &subject, process, task);
-    numbers(s, &mut text, &subject, process);
-    memory_lines(&mut text, &facts);
-    signal_lines(s, &mut text, process, task);
-    capability_lines(&mut text, task);
-    put!(text, "Cpus_allowed:\t1\nCpus_allowed_list:\t0\n");
-    put!(text, "Mems_allowed:\t1\nMems_allowed_list:\t0\n");
-    Ok(text.done()?)
-}
-
-fn identity(s: &Source, text: &mut Text, subject: &Subject, process: &Process, task: &Task) {
-    let (letter, word) = state(process, task);
-    let umask = task
-        .fs
-        .as_ref()
-        .and_then(|fs| s.tasks.contexts.get(fs.key()))
-        .map(|fs| fs.umask);
-    if let Some(umask) = umask {
-        put!(text, "Umask:\t{umask:04o}\n");
-    }
-    put!(text, "State:\t{letter} ({word})\n");
-    put!(text, "Tgid:\t{}\n", subject.see(s, process.pid));
-    put!(text, "Ngid:\t0\n");
-    put!(text, "Pid:\t{}\n", subject.see(s, task.pid.key()));
-    put!(text, "PPid:\t{}\n", subject.see_process(s, process.parent));
-    put!(text, "TracerPid:\t0\n");
-    let c = &task.cred;
-    put!(
-        text,
-        "Uid:\t{}\t{}\t{}\t{}\n",
-        c.uid,
-        c.euid,
-        c.suid,
-        c.fsuid
-    );
-    put!(
-        text,
-        "Gid:\t{}\t{}\t{}\t{}\n",
-        c.gid,
-        c.egid,
-        c.sgid,
-        c.fsgid
-    );
-    let size = task
-        .files
-        .as_ref()
-        .and_then(|files| s.tasks.files.get(files.key()))
-        .map_or(0, |files| files.table.len());
-    put!(text, "FDSize:\t{size}\nGroups:\t");
-    for group in &c.groups {
-        put!(text, "{group} ");
-    }
-    text.push(b"\n");
-}
-
-/// The numbers in this namespace and in those below it that the process has one in.
-fn numbers(s: &Source, text: &mut Text, subject: &Subject, process: &Process) {
-    let lines = [
-        ("NStgid", process.pid),
-        ("NSpid", subject.pid),
-        ("NSpgid", process.group.key()),
-        ("NSsid", process.session.key()),
-    ];
-    for (name, pid) in lines {
-        put!(text, "{name}:");
-        let numbers = s.tasks.pids.get(pid).map_or(&[][..], |p| &p.numbers);
-        let seen = numbers.iter().skip_while(|n| n.0 != subject.instance);
-        for (_, number) in seen {
-            put!(text, "\t{number}");
-        }
-        text.push(b"\n");
-    }
-}
-
-fn memory_lines(text: &mut Text, facts: &memory::Facts) {
-    if facts.bytes == 0 {
-        return;
-    }
-    let page = crate::machine::PAGE;
-    put!(text, "VmSize:\t{:>8} kB\n", facts.bytes / 1024);
-    put!(text, "VmRSS:\t{:>8} kB\n", facts.resident * (page / 1024));
-}
-
-fn signal_lines(s: &Source, text: &mut Text, process: &Process, task: &Task) {
-    let (ignored, caught) = signals(s, task);
-    let queued = task.pending.len() + process.pending.len();
-    let limit = process.limits.get(11).map_or(0, |l| l.0);
-    put!(text, "Threads:\t{}\n", process.threads.len());
-    put!(text, "SigQ:\t{queued}/{limit}\n");
-    put!(text, "SigPnd:\t{:016x}\n", task.pending.set);
-    put!(text, "ShdPnd:\t{:016x}\n", process.pending.set);
-    put!(text, "SigBlk:\t{:016x}\n", task.mask);
-    put!(text, "SigIgn:\t{ignored:016x}\n");
-    put!(text, "SigCgt:\t{caught:016x}\n");
-}
-
-fn capability_lines(text: &mut Text, task: &Task) {
-    let caps = &task.cred.caps;
-    put!(text, "CapInh:\t{:016x}\n", caps.inheritable);
-    put!(text, "CapPrm:\t{:016x}\n", caps.permitted);
-    put!(text, "CapEff:\t{:016x}\n", caps.effective);
-    put!(text, "CapBnd:\t{:016x}\n", caps.bounding);
-    put!(text, "CapAmb:\t{:016x}\n", caps.ambient);
-    put!(text, "NoNewPrivs:\t{}\n", u8::from(task.cred.no_new_privs));
-    // Filters are refused, so that nobody has one.
-    put!(text, "Seccomp:\t0\nSeccomp_filters:\t0\n");
 }
 
 #[cfg(test)]
@@ -298,11 +192,11 @@ mod tests {
             exit_signal: 17,
             exit_code: 256,
             blocked: u64::MAX,
-            memory: memory::Facts {
-                bytes: 8192,
-                resident: 1,
+            bytes: 8192,
+            resident: 1,
+            layout: Layout {
                 args: (0x1000, 0x1010),
-                ..memory::Facts::default()
+                ..Layout::default()
             },
             ..Stat::default()
         };

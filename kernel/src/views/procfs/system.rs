@@ -20,6 +20,7 @@ pub(super) const LINES: &[Line] = &[
     file("loadavg", loadavg),
     file("meminfo", meminfo),
     link("mounts", Target::Path("self/mounts")),
+    link("net", Target::Path("self/net")),
     file("partitions", partitions),
     link("self", Target::Own),
     file("stat", stat),
@@ -60,7 +61,7 @@ fn cmdline(_k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
 }
 
 fn filesystems(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
-    Ok(b"nodev\ttmpfs\nnodev\tproc\n".to_vec())
+    Ok(b"nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\n".to_vec())
 }
 
 fn devices(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {

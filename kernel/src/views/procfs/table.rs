@@ -1,63 +1,66 @@
 //! The tables of procfs: which directory has which names, and what they stand for.
 
-use super::{links, process, sys, system};
+use super::{links, net, process, sys, system};
 use crate::error::Stop;
 use crate::fs::ViewNode;
 use crate::machine::Machine;
+use crate::views::sysfs;
+use crate::views::telling::{Cursor, Piece};
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 
-/// The directories; the value is the upper half of a node's `kind`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(super) enum Dir {
-    Root,
-    Process,
-    Tasks,
-    Thread,
-    Fds,
-    FdInfo,
-    Ns,
-    Sys,
-    SysFs,
-    SysKernel,
-    SysRandom,
-    SysVm,
+macro_rules! dirs {
+    ($($name:ident $lines:expr,)*) => {
+        /// The directories; the value is the upper half of a node's `kind`.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub(in crate::views) enum Dir { $($name,)* }
+
+        impl Dir {
+            pub(in crate::views) const ALL: &[Dir] = &[$(Dir::$name,)*];
+
+            pub(in crate::views) fn lines(self) -> &'static [Line] {
+                match self { $(Dir::$name => $lines,)* }
+            }
+        }
+    };
+}
+
+dirs! {
+    Root system::LINES,
+    Process process::LINES,
+    Tasks &[],
+    Thread process::THREAD_LINES,
+    Fds &[],
+    FdInfo &[],
+    Ns links::NS_LINES,
+    Attr process::ATTR_LINES,
+    Net net::LINES,
+    Sys sys::LINES,
+    SysFs sys::FS_LINES,
+    SysKernel sys::KERNEL_LINES,
+    SysRandom sys::RANDOM_LINES,
+    SysVm sys::VM_LINES,
+    Sysfs sysfs::LINES,
+    SysfsBlock &[],
+    SysfsClass sysfs::CLASS_LINES,
+    SysfsClassNet &[],
+    SysfsDevices sysfs::DEVICES_LINES,
+    SysfsSystem sysfs::SYSTEM_LINES,
+    SysfsCpus sysfs::CPUS_LINES,
+    SysfsCpu sysfs::CPU_LINES,
+    SysfsTopology sysfs::TOPOLOGY_LINES,
+    SysfsFirmware &[],
+    SysfsFs sysfs::FS_LINES,
+    SysfsCgroup &[],
+    SysfsKernel sysfs::KERNEL_LINES,
+    SysfsMm sysfs::MM_LINES,
+    SysfsHugepages sysfs::HUGEPAGE_LINES,
 }
 
 impl Dir {
-    pub(super) const ALL: [Dir; 12] = [
-        Dir::Root,
-        Dir::Process,
-        Dir::Tasks,
-        Dir::Thread,
-        Dir::Fds,
-        Dir::FdInfo,
-        Dir::Ns,
-        Dir::Sys,
-        Dir::SysFs,
-        Dir::SysKernel,
-        Dir::SysRandom,
-        Dir::SysVm,
-    ];
-
-    pub(super) fn lines(self) -> &'static [Line] {
-        match self {
-            Dir::Root => system::LINES,
-            Dir::Process => process::LINES,
-            Dir::Thread => process::THREAD_LINES,
-            Dir::Ns => links::NS_LINES,
-            Dir::Sys => sys::LINES,
-            Dir::SysFs => sys::FS_LINES,
-            Dir::SysKernel => sys::KERNEL_LINES,
-            Dir::SysRandom => sys::RANDOM_LINES,
-            Dir::SysVm => sys::VM_LINES,
-            Dir::Tasks | Dir::Fds | Dir::FdInfo => &[],
-        }
-    }
-
     /// Permissions of the directory itself.
-    pub(super) fn mode(self) -> u32 {
+    pub(in crate::views) fn mode(self) -> u32 {
         match self {
             Dir::Fds | Dir::FdInfo => 0o500,
             Dir::Ns => 0o511,
@@ -65,91 +68,112 @@ impl Dir {
         }
     }
 
-    /// Its name, where it has the same everywhere.
-    pub(super) fn name(self) -> Option<&'static str> {
-        let lines = Dir::ALL.iter().flat_map(|above| above.lines());
-        lines
-            .filter(|line| matches!(line.what, What::Dir(dir) if dir == self))
-            .map(|line| line.name)
-            .next()
+    /// The directory that has it, and its name there. What is below a process is below a thread,
+    /// too; the process comes first.
+    pub(in crate::views) fn above(self) -> Option<(Dir, &'static str)> {
+        let lines = Dir::ALL.iter().flat_map(|above| {
+            let lines = above.lines().iter();
+            lines.map(|line| (*above, line))
+        });
+        let mut named =
+            lines.filter(|(_, line)| matches!(line.what, What::Dir(dir) if dir == self));
+        named.next().map(|(above, line)| (above, line.name))
     }
 
     /// Whether the node is about a process.
-    pub(super) fn of_process(self) -> bool {
+    pub(in crate::views) fn of_process(self) -> bool {
         matches!(
             self,
-            Dir::Process | Dir::Tasks | Dir::Thread | Dir::Fds | Dir::FdInfo | Dir::Ns
+            Dir::Process
+                | Dir::Tasks
+                | Dir::Thread
+                | Dir::Fds
+                | Dir::FdInfo
+                | Dir::Ns
+                | Dir::Attr
+                | Dir::Net
         )
     }
 }
 
 /// Makes the content of a file.
-pub(super) type Show = fn(&mut Kernel, &mut dyn Machine, ViewNode) -> Result<Vec<u8>, Stop>;
+pub(in crate::views) type Show =
+    fn(&mut Kernel, &mut dyn Machine, ViewNode) -> Result<Vec<u8>, Stop>;
+/// Makes the piece of a long file that begins at a cursor.
+pub(in crate::views) type Tell =
+    fn(&mut Kernel, &mut dyn Machine, ViewNode, Cursor) -> Result<Piece, Stop>;
 /// Takes what is written to a file.
-pub(super) type Store = fn(&mut Kernel, &mut Cx, ViewNode, &[u8]) -> Result<usize, Stop>;
+pub(in crate::views) type Store = fn(&mut Kernel, &mut Cx, ViewNode, &[u8]) -> Result<usize, Stop>;
 
 /// What a name stands for.
 #[derive(Clone, Copy)]
-pub(super) enum What {
+pub(in crate::views) enum What {
     Dir(Dir),
     File(Show),
+    Long(Tell),
     Writable(Show, Store),
     Link(links::Target),
 }
 
 /// A name in a directory.
-pub(super) struct Line {
-    pub(super) name: &'static str,
-    pub(super) mode: u32,
-    pub(super) what: What,
-    /// Only for who may look into the process (ptrace(2), access mode checking).
-    pub(super) private: bool,
+pub(in crate::views) struct Line {
+    pub(in crate::views) name: &'static str,
+    pub(in crate::views) mode: u32,
+    pub(in crate::views) what: What,
+    pub(in crate::views) guard: Guard,
 }
 
-/// A file that everybody may read.
-pub(super) const fn file(name: &'static str, show: Show) -> Line {
-    Line {
-        name,
-        mode: 0o444,
-        what: What::File(show),
-        private: false,
-    }
+/// Who may read a file whose mode lets them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::views) enum Guard {
+    Everybody,
+    /// Who may look into the process (ptrace(2), access mode checking), at every read.
+    Look,
+    /// Who may look into the process when the file is opened; what is read is the memory that the
+    /// process had then.
+    Memory,
 }
 
-/// A file for those who may look into the process.
-pub(super) const fn private(name: &'static str, mode: u32, show: Show) -> Line {
+const fn line(name: &'static str, mode: u32, what: What) -> Line {
     Line {
         name,
         mode,
-        what: What::File(show),
-        private: true,
+        what,
+        guard: Guard::Everybody,
     }
 }
 
-/// A file whose owner may write.
-pub(super) const fn writable(name: &'static str, show: Show, store: Store) -> Line {
-    Line {
-        name,
-        mode: 0o644,
-        what: What::Writable(show, store),
-        private: false,
-    }
+/// A file that everybody may read.
+pub(in crate::views) const fn file(name: &'static str, show: Show) -> Line {
+    line(name, 0o444, What::File(show))
 }
 
-pub(super) const fn dir(name: &'static str, dir: Dir) -> Line {
-    Line {
-        name,
-        mode: 0,
-        what: What::Dir(dir),
-        private: false,
-    }
+/// A file that everybody may read, told in pieces.
+pub(in crate::views) const fn long(name: &'static str, tell: Tell) -> Line {
+    line(name, 0o444, What::Long(tell))
 }
 
-pub(super) const fn link(name: &'static str, target: links::Target) -> Line {
-    Line {
-        name,
-        mode: 0o777,
-        what: What::Link(target),
-        private: false,
+/// A file that its owner may write.
+pub(in crate::views) const fn writable(name: &'static str, show: Show, store: Store) -> Line {
+    line(name, 0o644, What::Writable(show, store))
+}
+
+pub(in crate::views) const fn dir(name: &'static str, dir: Dir) -> Line {
+    line(name, 0, What::Dir(dir))
+}
+
+pub(in crate::views) const fn link(name: &'static str, target: links::Target) -> Line {
+    line(name, 0o777, What::Link(target))
+}
+
+impl Line {
+    /// With these permissions.
+    pub(in crate::views) const fn mode(self, mode: u32) -> Line {
+        Line { mode, ..self }
+    }
+
+    /// For fewer than its permissions say.
+    pub(in crate::views) const fn guarded(self, guard: Guard) -> Line {
+        Line { guard, ..self }
     }
 }
