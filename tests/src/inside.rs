@@ -31,6 +31,14 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi misc"),
         },
         Case {
+            name: "inside_opening",
+            run: |door| tap(door, "probe abi opening"),
+        },
+        Case {
+            name: "inside_resolving",
+            run: |door| tap(door, "probe abi resolving"),
+        },
+        Case {
             name: "inside_xattrs",
             run: |door| tap(door, "probe abi xattrs"),
         },

@@ -95,7 +95,7 @@ fn existing(k: &Kernel, dir: Pos, name: &[u8]) -> Result<Option<Pos>, Trouble> {
         root: dir,
         cwd: dir,
     };
-    let flags = WalkFlags::IN_ROOT | WalkFlags::NOFOLLOW;
+    let flags = WalkFlags::INSIDE | WalkFlags::NOFOLLOW;
     match walk(&k.fs, &Source::of(k), &start, &Access::KERNEL, name, flags)? {
         Found::Here(location) => Ok(Some(location.pos)),
         Found::Missing { .. } => Ok(None),

@@ -179,7 +179,7 @@ fn place(
 ) -> Result<Pos, Trouble> {
     let root = build.root.ok_or(Errno::EINVAL)?;
     if matches!(kind, MountKind::Proc | MountKind::Sysfs) {
-        let flags = WalkFlags::IN_ROOT | WalkFlags::NO_SYMLINKS;
+        let flags = WalkFlags::INSIDE | WalkFlags::NO_SYMLINKS;
         let start = Start { root, cwd: root };
         let found = walk(&k.fs, &Source::of(k), &start, &Access::KERNEL, path, flags);
         let ordinary = match found {
@@ -213,7 +213,7 @@ fn place(
         &start,
         &Access::KERNEL,
         path,
-        WalkFlags::IN_ROOT,
+        WalkFlags::INSIDE,
     )? {
         Found::Here(location) => Ok(location.pos),
         Found::Missing { dir, name, .. } => {

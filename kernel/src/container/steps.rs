@@ -181,7 +181,7 @@ fn resolve_root(k: &mut Kernel, id: ContainerId, work: &mut Work) -> Step1 {
                 root: bundle,
                 cwd: bundle,
             },
-            WalkFlags::DIRECTORY | WalkFlags::IN_ROOT,
+            WalkFlags::DIRECTORY | WalkFlags::INSIDE,
         ),
     };
     let refused = |e: Errno| Trouble::refused(e, format!("root_path={path}: {}", e.text()));
@@ -293,7 +293,7 @@ pub(super) fn make_dirs(
     path: &[u8],
 ) -> Result<Pos, Trouble> {
     let start = Start { root, cwd: root };
-    let flags = WalkFlags::IN_ROOT | WalkFlags::DIRECTORY;
+    let flags = WalkFlags::INSIDE | WalkFlags::DIRECTORY;
     let mut end = 0;
     let mut at = root;
     // Each prefix in turn: a walk can only miss its last component.

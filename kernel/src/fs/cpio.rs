@@ -4,7 +4,7 @@
 
 use super::dir;
 use super::inode::{Device, Kind, What};
-use super::walk::{Last, NoViews, Start, walk_parent};
+use super::walk::{Last, NoViews, Start, WalkFlags, walk_parent};
 use super::{Access, Actor, InodeId, Node, Pos, Store, Time, pages};
 use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
@@ -245,7 +245,8 @@ impl Unpacker<'_, '_> {
             cwd: self.job.root,
         };
         let access = Access::KERNEL;
-        let parent = walk_parent(self.st.fs, &NoViews, &start, &access, &entry.name)
+        let flags = WalkFlags::empty();
+        let parent = walk_parent(self.st.fs, &NoViews, &start, &access, &entry.name, flags)
             .map_err(|_| "the directory of an entry is missing")?;
         let Node::Inode(above) = parent.dir.node else {
             return Err("the directory of an entry is missing");

@@ -38,6 +38,8 @@ pub struct Inode {
     pub mounted: u32,
     /// Never had a name, but may be given one (O_TMPFILE).
     pub nameless: bool,
+    /// Open files that write to it.
+    pub writers: u32,
     /// Its extended attributes.
     pub xattrs: super::xattr::Slot,
 }
@@ -318,6 +320,7 @@ pub fn create(
         link: None,
         mounted: 0,
         nameless: false,
+        writers: 0,
         xattrs: None,
     };
     let held = st.fs.inodes.insert(inode, charge);

@@ -19,6 +19,7 @@ pub mod rename;
 pub mod stat;
 pub mod superblock;
 mod teardown;
+pub mod view;
 pub mod walk;
 pub mod xattr;
 

@@ -54,25 +54,26 @@ pub struct ViewFile {
 }
 
 /// Status flags that fcntl(F_SETFL) can change.
-pub const SETTABLE: u32 = linux::O_APPEND | linux::O_NONBLOCK | linux::O_NOATIME;
+pub const SETTABLE: u32 = linux::O_APPEND | linux::O_NONBLOCK | linux::O_NOATIME | linux::O_DIRECT;
 /// Flags that F_GETFL tells, besides the access mode.
 const KEPT: u32 = SETTABLE
     | linux::O_LARGEFILE
-    | linux::O_DIRECTORY
+    | linux::O_TMPFILE
     | linux::O_NOFOLLOW
     | linux::O_PATH
-    | linux::O_SYNC
-    | linux::O_DSYNC;
+    | linux::O_SYNC;
 
 impl OpenFile {
     /// Open for reading.
     pub fn reads(&self) -> bool {
-        self.flags & linux::O_PATH == 0 && self.flags & linux::O_ACCMODE != linux::O_WRONLY
+        let mode = self.flags & (linux::O_PATH | linux::O_ACCMODE);
+        mode == linux::O_RDONLY || mode == linux::O_RDWR
     }
 
     /// Open for writing.
     pub fn writes(&self) -> bool {
-        self.flags & linux::O_PATH == 0 && self.flags & linux::O_ACCMODE != linux::O_RDONLY
+        let mode = self.flags & (linux::O_PATH | linux::O_ACCMODE);
+        mode == linux::O_WRONLY || mode == linux::O_RDWR
     }
 
     /// Calls on it do not wait.
@@ -109,6 +110,20 @@ impl Fs {
     /// EBADF when it is gone.
     pub fn file_mut(&mut self, id: FileId) -> Result<&mut OpenFile, Errno> {
         self.files.get_mut(id).ok_or(Errno::EBADF)
+    }
+
+    /// Counts an open file that writes to its inode, or no longer does: nobody runs it meanwhile.
+    fn count_writer(&mut self, file: &OpenFile, opened: bool) {
+        let FileKind::Regular(id) = file.kind else {
+            return;
+        };
+        if let Some(inode) = self.inodes.get_mut(id).filter(|_| file.writes()) {
+            inode.writers = if opened {
+                inode.writers.saturating_add(1)
+            } else {
+                inode.writers.saturating_sub(1)
+            };
+        }
     }
 }
 
@@ -213,6 +228,7 @@ pub fn insert_charged(
         name: location.name,
         offset: 0,
     };
+    st.fs.count_writer(&file, true);
     Ok(st.fs.files.insert(file, charge))
 }
 
@@ -245,6 +261,7 @@ impl Store<'_> {
         let (file, charge) = self.fs.files.release(held)?;
         self.groups.give_back(charge);
         let (read, write) = (file.reads(), file.writes());
+        self.fs.count_writer(&file, false);
         super::lock::forget(self, id, file.at.pos().node);
         self.release_pos(file.at);
         match file.kind {

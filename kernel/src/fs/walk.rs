@@ -3,7 +3,8 @@
 use super::inode::{self, Kind};
 use super::mount::MountFlags;
 use super::rename::is_below;
-use super::{Access, Fs, Location, Node, Pos, ViewNode};
+pub use super::view::{Link, NoViews, Views};
+use super::{Access, Fs, Location, Node, Pos};
 use crate::error::Errno;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -17,12 +18,20 @@ bitflags::bitflags! {
         const NOFOLLOW = 1;
         /// The last component must be a directory.
         const DIRECTORY = 2;
-        /// Never leave the starting root, treat absolute links as relative to it, follow no magic
-        /// links: for the runtime's walks in a root file system (openat2 RESOLVE_IN_ROOT |
-        /// RESOLVE_NO_MAGICLINKS).
+        /// The root that the walk begins with is all there is: no magic link leads out of it
+        /// (openat2(2), RESOLVE_IN_ROOT).
         const IN_ROOT = 4;
         /// Follow no symbolic link at all (RESOLVE_NO_SYMLINKS).
         const NO_SYMLINKS = 8;
+        /// Follow no magic link (RESOLVE_NO_MAGICLINKS).
+        const NO_MAGICLINKS = 64;
+        /// As IN_ROOT, and whatever would lead to the root or above is an error
+        /// (RESOLVE_BENEATH).
+        const BENEATH = 128;
+        /// For the runtime's walks in a root file system that a container can change.
+        const INSIDE = Self::IN_ROOT.bits() | Self::NO_MAGICLINKS.bits();
+        /// Stay on the mount where the walk begins (RESOLVE_NO_XDEV).
+        const NO_XDEV = 256;
         /// End on top of what is mounted at the end, even when the path is `.` or empty: what
         /// umount2(2) means.
         const TOP = 16;
@@ -38,55 +47,6 @@ pub struct Start {
     pub root: Pos,
     /// The directory for relative paths.
     pub cwd: Pos,
-}
-
-/// What a view answers about one of its links.
-pub enum Link {
-    /// A path to go on with.
-    Text(Vec<u8>),
-    /// A place to jump to at once: a magic link (proc(5)).
-    Jump(Pos),
-}
-
-/// What the walk asks of views; implemented above (`views`), so that fs knows nothing of tasks.
-pub trait Views {
-    /// The node called `name` in a directory of a view.
-    fn lookup(&self, dir: ViewNode, name: &[u8]) -> Result<ViewNode, Errno>;
-    /// Where `..` leads from a directory of a view; `None` at its root.
-    fn parent(&self, dir: ViewNode) -> Option<ViewNode>;
-    /// Type and permissions: mode (with S_IFMT), uid, gid.
-    fn mode(&self, node: ViewNode) -> Result<(u32, u32, u32), Errno>;
-    /// The target of a symbolic link.
-    fn link(&self, node: ViewNode) -> Result<Link, Errno>;
-    /// The name of a node in the directory above it; `None` at a root.
-    fn name(&self, _node: ViewNode) -> Option<Vec<u8>> {
-        None
-    }
-    /// The inode number that stat tells.
-    fn ino(&self, node: ViewNode) -> u64 {
-        let mixed = node.object.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            ^ u64::from(node.part).wrapping_mul(0xff51_afd7_ed55_8ccd)
-            ^ (u64::from(node.kind) << 48);
-        mixed | 1
-    }
-}
-
-/// No views: for trees that have none, and tests.
-pub struct NoViews;
-
-impl Views for NoViews {
-    fn lookup(&self, _: ViewNode, _: &[u8]) -> Result<ViewNode, Errno> {
-        Err(Errno::ENOENT)
-    }
-    fn parent(&self, _: ViewNode) -> Option<ViewNode> {
-        None
-    }
-    fn mode(&self, _: ViewNode) -> Result<(u32, u32, u32), Errno> {
-        Err(Errno::ENOENT)
-    }
-    fn link(&self, _: ViewNode) -> Result<Link, Errno> {
-        Err(Errno::ENOENT)
-    }
 }
 
 /// The end of a walk.
@@ -134,7 +94,7 @@ const LINK_MAX: u32 = 40;
 ///
 /// # Errors
 /// ENOENT (something on the way is missing, or the path is empty), ENOTDIR, EACCES, ELOOP,
-/// ENAMETOOLONG.
+/// ENAMETOOLONG; EXDEV when the flags forbid to go on.
 pub fn walk(
     fs: &Fs,
     views: &dyn Views,
@@ -146,6 +106,7 @@ pub fn walk(
     if path.is_empty() && !flags.contains(WalkFlags::EMPTY) {
         return Err(Errno::ENOENT);
     }
+    check_start(path, flags)?;
     let mut walk = Walk::new(fs, views, *start, *who, path, flags);
     loop {
         match walk.step()? {
@@ -162,6 +123,13 @@ pub fn walk(
     }
 }
 
+fn check_start(path: &[u8], flags: WalkFlags) -> Result<(), Errno> {
+    if flags.contains(WalkFlags::BENEATH) && path.first() == Some(&b'/') {
+        return Err(Errno::EXDEV);
+    }
+    Ok(())
+}
+
 /// Walks a path up to its last component, which is not looked at.
 ///
 /// # Errors
@@ -172,10 +140,12 @@ pub fn walk_parent(
     start: &Start,
     who: &Access,
     path: &[u8],
+    flags: WalkFlags,
 ) -> Result<Parent, Errno> {
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
+    check_start(path, flags)?;
     let end = path.iter().rposition(|b| *b != b'/').map_or(0, |i| i + 1);
     let (body, slash) = (path.get(..end).unwrap_or(&[]), end < path.len());
     let cut = body.iter().rposition(|b| *b == b'/').map_or(0, |i| i + 1);
@@ -190,7 +160,7 @@ pub fn walk_parent(
         name => Last::Name(name.into()),
     };
     let before = if name.is_empty() { path } else { before };
-    let flags = WalkFlags::DIRECTORY | WalkFlags::EMPTY;
+    let flags = flags | WalkFlags::DIRECTORY | WalkFlags::EMPTY;
     let mut walk = Walk::new(fs, views, *start, *who, before, flags);
     while matches!(walk.step()?, Step::On) {}
     match walk.end_or_missing()? {
@@ -336,6 +306,9 @@ impl<'a> Walk<'a> {
                 return self.follow(node, rest).map(|()| Step::On);
             }
         }
+        if top.mount != dir.mount {
+            self.may_cross()?;
+        }
         self.at = top;
         self.found = Some((dir, range));
         Ok(Step::On)
@@ -375,17 +348,19 @@ impl<'a> Walk<'a> {
             },
             Node::View(view) => match self.views.link(view)? {
                 Link::Text(text) => text,
-                Link::Jump(_) if self.flags.contains(WalkFlags::IN_ROOT) => {
-                    return Err(Errno::ELOOP);
-                }
                 Link::Jump(pos) => {
-                    self.at = pos;
-                    self.found = None;
+                    self.jump(pos)?;
                     Vec::new()
                 }
             },
         };
         if text.first() == Some(&b'/') {
+            if self.flags.contains(WalkFlags::BENEATH) {
+                return Err(Errno::EXDEV);
+            }
+            if self.at.mount != self.start.root.mount {
+                self.may_cross()?;
+            }
             self.at = self.start.root;
             self.found = None;
         } else if text.is_empty() && matches!(node, Node::Inode(_)) {
@@ -404,12 +379,42 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Goes where a magic link leads.
+    fn jump(&mut self, to: Pos) -> Result<(), Errno> {
+        if self.flags.contains(WalkFlags::NO_MAGICLINKS) {
+            return Err(Errno::ELOOP);
+        }
+        if to.mount != self.at.mount {
+            self.may_cross()?;
+        }
+        if self
+            .flags
+            .intersects(WalkFlags::BENEATH | WalkFlags::IN_ROOT)
+        {
+            return Err(Errno::EXDEV);
+        }
+        self.at = to;
+        self.found = None;
+        Ok(())
+    }
+
+    /// Another mount comes: it may be forbidden.
+    fn may_cross(&self) -> Result<(), Errno> {
+        if self.flags.contains(WalkFlags::NO_XDEV) {
+            return Err(Errno::EXDEV);
+        }
+        Ok(())
+    }
+
     /// `..`: never above the task's root; out of a mount at its root; ENOENT when the directory
     /// was moved to where its mount does not reach.
     fn up(&mut self) -> Result<(), Errno> {
         let mut at = self.at;
         loop {
             if at == self.start.root {
+                if self.flags.contains(WalkFlags::BENEATH) {
+                    return Err(Errno::EXDEV);
+                }
                 break;
             }
             let mount = self.fs.mount(at.mount)?;
@@ -423,11 +428,15 @@ impl<'a> Walk<'a> {
             }
         }
         // At the root nothing is crossed: what is mounted on it is not seen from inside.
-        self.at = if at == self.start.root {
+        let top = if at == self.start.root {
             at
         } else {
             self.fs.cover(at)
         };
+        if top.mount != self.at.mount {
+            self.may_cross()?;
+        }
+        self.at = top;
         Ok(())
     }
 

@@ -1,11 +1,11 @@
 //! Calls on descriptors (read(2), write(2), dup(2), fcntl(2), pipe(2), ...).
 
 use super::Line;
-use super::place::act;
+use super::place::{access, act, caller};
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::{self, FileKind, SETTABLE};
 use crate::fs::pages::{self, SIZE_MAX};
-use crate::fs::{FileId, pipe};
+use crate::fs::{FileId, Node, pipe};
 use crate::mm::user;
 use crate::task::files;
 use crate::{Cx, Kernel, io};
@@ -248,24 +248,39 @@ fn fcntl(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
             let id = files::file(k, cx.task, a[0])?;
             super::locks::fcntl_lock(k, cx, id, a)
         }
-        _ => fcntl_open(k, files::file(k, cx.task, a[0])?, a),
+        _ => fcntl_open(k, cx, files::file(k, cx.task, a[0])?, a),
     }
 }
 
 /// The commands that O_PATH does not have.
-fn fcntl_open(k: &mut Kernel, id: FileId, a: &[u64; 6]) -> Call {
+fn fcntl_open(k: &mut Kernel, cx: &Cx, id: FileId, a: &[u64; 6]) -> Call {
     match a[1] as u32 {
-        linux::F_SETFL => {
-            let file = k.fs.file_mut(id)?;
-            file.flags = (file.flags & !SETTABLE) | (a[2] as u32 & SETTABLE);
-            Ok(0)
-        }
+        linux::F_SETFL => set_flags(k, cx, id, a[2] as u32),
         linux::F_GETPIPE_SZ => match &k.fs.file(id)?.kind {
             FileKind::Pipe(_) => Ok(pipe::CAPACITY as u64),
             _ => Err(Errno::EBADF.into()),
         },
         _ => Err(Errno::EINVAL.into()),
     }
+}
+
+/// F_SETFL: flags that cannot be changed are ignored, as on Linux. Nobody would send the signals of
+/// O_ASYNC.
+fn set_flags(k: &mut Kernel, cx: &Cx, id: FileId, flags: u32) -> Call {
+    let file = k.fs.file(id)?;
+    let regular = matches!(file.kind, FileKind::Regular(_));
+    let unable = flags & linux::O_DIRECT != 0 && !regular;
+    if unable || flags & linux::FASYNC != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if flags & !file.flags & linux::O_NOATIME != 0 {
+        if let Node::Inode(inode) = file.at.pos().node {
+            k.fs.inode(inode)?.owned(&access(&caller(k, cx)?.cred))?;
+        }
+    }
+    let file = k.fs.file_mut(id)?;
+    file.flags = (file.flags & !SETTABLE) | (flags & SETTABLE);
+    Ok(0)
 }
 
 fn pipe(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {

@@ -1,66 +1,179 @@
 //! Opening (open(2)).
 
 use super::Line;
-use super::place::{FDCWD, access, act, caller, find, kept, path, walk};
+use super::place::{FDCWD, access, act, caller, find, kept, parent_with, path, walk};
 use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::{self, Kind, What};
 use crate::fs::mount::MountFlags;
 use crate::fs::open::{self, FileKind, ViewFile};
 use crate::fs::superblock::SuperKind;
-use crate::fs::walk::{Found, WalkFlags};
+use crate::fs::walk::{Found, Last, WalkFlags};
 use crate::fs::{FileId, InodeId, Location, Node, Pos, Store, ViewNode, dir};
+use crate::machine::PAGE;
+use crate::mm::user;
 use crate::task::files;
 use crate::wait::{Pending, Restart, Resume, WaitKey};
+use crate::wire::get_u64;
 use crate::{Cx, Kernel, dev, io, views};
+use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
 pub(super) const CALLS: &[Line] = &[
     (linux::__NR_open, "open", open_cwd),
     (linux::__NR_openat, "openat", openat),
     (linux::__NR_creat, "creat", creat),
+    (linux::__NR_openat2, "openat2", openat2),
 ];
 
 /// O_TMPFILE without the O_DIRECTORY in it.
 const TMPFILE: u32 = linux::O_TMPFILE & !linux::O_DIRECTORY;
 /// What counts beside O_PATH.
 const WITH_PATH: u32 = linux::O_PATH | linux::O_DIRECTORY | linux::O_NOFOLLOW | linux::O_CLOEXEC;
+/// Flags that open(2) knows; it ignores all others.
+const KNOWN: u32 = linux::O_ACCMODE
+    | linux::O_CREAT
+    | linux::O_EXCL
+    | linux::O_NOCTTY
+    | linux::O_TRUNC
+    | linux::O_APPEND
+    | linux::O_NONBLOCK
+    | linux::O_SYNC
+    | linux::FASYNC
+    | linux::O_DIRECT
+    | linux::O_LARGEFILE
+    | linux::O_TMPFILE
+    | linux::O_NOATIME
+    | WITH_PATH;
+/// What openat2(2) knows of how to walk.
+const RESOLVE: u32 = linux::RESOLVE_NO_XDEV
+    | linux::RESOLVE_NO_MAGICLINKS
+    | linux::RESOLVE_NO_SYMLINKS
+    | linux::RESOLVE_BENEATH
+    | linux::RESOLVE_IN_ROOT
+    | linux::RESOLVE_CACHED;
+
+/// How to open: O_* flags, the mode of what is made, and the walk's own rules.
+#[derive(Clone, Copy)]
+struct How {
+    flags: u32,
+    mode: u32,
+    walk: WalkFlags,
+}
+
+impl How {
+    /// As open(2) takes it: what makes no sense is ignored, and files may be large.
+    fn lenient(flags: u32, mode: u32) -> Result<How, Errno> {
+        let mut flags = flags & KNOWN | linux::O_LARGEFILE;
+        if flags & linux::O_PATH != 0 {
+            flags &= WITH_PATH;
+        }
+        How::new(flags, mode, WalkFlags::empty())
+    }
+
+    /// As openat2(2) takes it: what makes no sense is refused.
+    fn strict(flags: u64, mode: u64, resolve: u64) -> Result<How, Errno> {
+        let (flags, resolve) = match (u32::try_from(flags), u32::try_from(resolve)) {
+            (Ok(flags), Ok(resolve)) => (flags, resolve),
+            _ => return Err(Errno::EINVAL),
+        };
+        let makes = flags & (linux::O_CREAT | TMPFILE) != 0;
+        let path = flags & linux::O_PATH != 0;
+        let roots = linux::RESOLVE_BENEATH | linux::RESOLVE_IN_ROOT;
+        if flags & !KNOWN != 0
+            || resolve & !RESOLVE != 0
+            || resolve & roots == roots
+            || (path && flags & !WITH_PATH != 0)
+            || mode > if makes { 0o7777 } else { 0 }
+        {
+            return Err(Errno::EINVAL);
+        }
+        let how = How::new(flags, mode as u32, resolving(resolve))?;
+        // All names are in memory; but nothing may be made or cut off on the way.
+        if resolve & linux::RESOLVE_CACHED != 0 && (makes || flags & linux::O_TRUNC != 0) {
+            return Err(Errno::EAGAIN);
+        }
+        Ok(how)
+    }
+
+    fn new(mut flags: u32, mode: u32, walk: WalkFlags) -> Result<How, Errno> {
+        let temporary = flags & TMPFILE != 0;
+        let writes = flags & linux::O_ACCMODE != linux::O_RDONLY;
+        if temporary && (flags & linux::O_DIRECTORY == 0 || !writes) {
+            return Err(Errno::EINVAL);
+        }
+        if flags & linux::O_CREAT != 0 && flags & linux::O_DIRECTORY != 0 {
+            return Err(Errno::EINVAL);
+        }
+        // Half of O_SYNC means all of it.
+        if flags & linux::O_SYNC & !linux::O_DSYNC != 0 {
+            flags |= linux::O_SYNC;
+        }
+        Ok(How { flags, mode, walk })
+    }
+
+    fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+fn resolving(resolve: u32) -> WalkFlags {
+    let pairs = [
+        (linux::RESOLVE_NO_XDEV, WalkFlags::NO_XDEV),
+        (linux::RESOLVE_NO_MAGICLINKS, WalkFlags::NO_MAGICLINKS),
+        (linux::RESOLVE_NO_SYMLINKS, WalkFlags::NO_SYMLINKS),
+        (linux::RESOLVE_BENEATH, WalkFlags::BENEATH),
+        (linux::RESOLVE_IN_ROOT, WalkFlags::IN_ROOT),
+    ];
+    let asked = pairs.iter().filter(|(bit, _)| resolve & bit != 0);
+    asked.fold(WalkFlags::empty(), |all, (_, flag)| all | *flag)
+}
 
 fn open_cwd(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    open_at(k, cx, FDCWD, a[0], a[1] as u32, a[2] as u32)
+    let how = How::lenient(a[1] as u32, a[2] as u32)?;
+    open_at(k, cx, FDCWD, a[0], how)
 }
 
 fn openat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    open_at(k, cx, a[0], a[1], a[2] as u32, a[3] as u32)
+    let how = How::lenient(a[2] as u32, a[3] as u32)?;
+    open_at(k, cx, a[0], a[1], how)
 }
 
 fn creat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let flags = linux::O_CREAT | linux::O_WRONLY | linux::O_TRUNC;
-    open_at(k, cx, FDCWD, a[0], flags, a[1] as u32)
+    let how = How::lenient(flags, a[1] as u32)?;
+    open_at(k, cx, FDCWD, a[0], how)
 }
 
-/// Flags that open(2) does not know are ignored, as on Linux.
-fn open_at(k: &mut Kernel, cx: &mut Cx, dirfd: u64, addr: u64, mut flags: u32, mode: u32) -> Call {
-    if flags & linux::O_PATH != 0 {
-        flags &= WITH_PATH;
-    }
-    let temporary = flags & TMPFILE != 0;
-    let writes = flags & linux::O_ACCMODE != linux::O_RDONLY;
-    if temporary && (flags & linux::O_DIRECTORY == 0 || !writes) {
+/// Bytes in struct open_how.
+const HOW_SIZE: u64 = 24;
+
+fn openat2(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
+    if a[3] < HOW_SIZE {
         return Err(Errno::EINVAL.into());
     }
-    if flags & linux::O_CREAT != 0 && flags & linux::O_DIRECTORY != 0 {
-        return Err(Errno::EINVAL.into());
+    if a[3] > PAGE {
+        return Err(Errno::E2BIG.into());
     }
+    // What newer programs know and we do not must be zero.
+    let mut bytes = alloc::vec![0; a[3] as usize];
+    user::copy_in(k, cx, a[2], &mut bytes)?;
+    if bytes.iter().skip(HOW_SIZE as usize).any(|byte| *byte != 0) {
+        return Err(Errno::E2BIG.into());
+    }
+    let how = How::strict(get_u64(&bytes, 0), get_u64(&bytes, 8), get_u64(&bytes, 16))?;
+    open_at(k, cx, a[0], a[1], how)
+}
+
+fn open_at(k: &mut Kernel, cx: &mut Cx, dirfd: u64, addr: u64, how: How) -> Call {
     let path = path(k, cx, addr)?;
     let fd = files::room(k, cx.task, 0)?;
-    let file = if temporary {
-        open_nameless(k, cx, dirfd, &path, flags, mode)?
+    let file = if how.has(TMPFILE) {
+        open_nameless(k, cx, dirfd, &path, how)?
     } else {
-        open_path(k, cx, dirfd, &path, flags, mode)?
+        open_path(k, cx, dirfd, &path, how)?
     };
-    let cloexec = flags & linux::O_CLOEXEC != 0;
-    files::put(k, cx.task, fd, file, cloexec);
+    files::put(k, cx.task, fd, file, how.has(linux::O_CLOEXEC));
     Ok(u64::from(fd))
 }
 
@@ -69,56 +182,61 @@ fn open_path(
     cx: &mut Cx,
     dirfd: u64,
     path: &[u8],
-    flags: u32,
-    mode: u32,
+    how: How,
 ) -> Result<Held<FileId>, Stop> {
-    let create = flags & linux::O_CREAT != 0;
-    let exclusive = create && flags & linux::O_EXCL != 0;
-    if create && path.len() > 1 && path.last() == Some(&b'/') {
-        return Err(Errno::EISDIR.into());
-    }
-    let mut how = WalkFlags::empty();
-    how.set(
-        WalkFlags::NOFOLLOW,
-        exclusive || flags & linux::O_NOFOLLOW != 0,
-    );
-    how.set(WalkFlags::DIRECTORY, flags & linux::O_DIRECTORY != 0);
-    match walk(k, cx, dirfd, path, how)? {
-        Found::Here(_) if exclusive => Err(Errno::EEXIST.into()),
-        Found::Here(location) => open_found(k, cx, location, flags),
-        Found::Missing { .. } if !create => Err(Errno::ENOENT.into()),
-        Found::Missing { slash: true, .. } => Err(Errno::EISDIR.into()),
-        Found::Missing { dir, name, .. } => {
-            k.fs.writable(dir.mount)?;
-            let Node::Inode(above) = dir.node else {
-                return Err(Errno::EACCES.into());
-            };
-            let umask = files::context(k, cx.task)?.umask;
-            let (mut st, actor) = act(k, cx)?;
-            // Nobody may see a file whose opening then fails: this call would find it when it is made again.
-            let charge = open::charge(&mut st, actor.group)?;
-            let made = dir::make(&mut st, &actor, above, &name, What::Regular, mode & !umask);
-            let id = match made {
-                Ok(id) => id,
-                Err(stop) => {
-                    st.groups.give_back(charge);
-                    return Err(stop);
-                }
-            };
-            let pos = Pos {
-                mount: dir.mount,
-                node: Node::Inode(id),
-            };
-            let location = Location {
-                pos,
-                name: Some((dir, name)),
-            };
-            // Whoever makes a file has what it asked for, whatever the mode says.
-            let kind = FileKind::Regular(id);
-            open::insert_charged(&mut st, charge, kind, location, flags)
-                .map_err(|refused| refused.0)
+    let create = how.has(linux::O_CREAT);
+    let exclusive = create && how.has(linux::O_EXCL);
+    if create && path.last() == Some(&b'/') {
+        // Only a directory has a slash behind it, and those are not made here.
+        if let Last::Name(_) = parent_with(k, cx, dirfd, path, how.walk)?.last {
+            return Err(Errno::EISDIR.into());
         }
     }
+    let mut walking = how.walk;
+    walking.set(WalkFlags::NOFOLLOW, exclusive || how.has(linux::O_NOFOLLOW));
+    walking.set(WalkFlags::DIRECTORY, how.has(linux::O_DIRECTORY));
+    match walk(k, cx, dirfd, path, walking)? {
+        Found::Here(_) if exclusive => Err(Errno::EEXIST.into()),
+        Found::Here(location) => open_found(k, cx, location, how.flags),
+        Found::Missing { .. } if !create => Err(Errno::ENOENT.into()),
+        Found::Missing { slash: true, .. } => Err(Errno::EISDIR.into()),
+        Found::Missing { dir, name, .. } => make(k, cx, dir, name, how),
+    }
+}
+
+/// O_CREAT: a new file. Whoever makes it has what it asked for, whatever the mode says.
+fn make(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    dir: Pos,
+    name: Vec<u8>,
+    how: How,
+) -> Result<Held<FileId>, Stop> {
+    k.fs.writable(dir.mount)?;
+    let Node::Inode(above) = dir.node else {
+        return Err(Errno::EACCES.into());
+    };
+    let mode = how.mode & !files::context(k, cx.task)?.umask;
+    let (mut st, actor) = act(k, cx)?;
+    // Nobody may see a file whose opening then fails: this call would find it when it is made again.
+    let charge = open::charge(&mut st, actor.group)?;
+    let id = match dir::make(&mut st, &actor, above, &name, What::Regular, mode) {
+        Ok(id) => id,
+        Err(stop) => {
+            st.groups.give_back(charge);
+            return Err(stop);
+        }
+    };
+    let pos = Pos {
+        mount: dir.mount,
+        node: Node::Inode(id),
+    };
+    let location = Location {
+        pos,
+        name: Some((dir, name)),
+    };
+    let kind = FileKind::Regular(id);
+    open::insert_charged(&mut st, charge, kind, location, how.flags).map_err(|refused| refused.0)
 }
 
 /// O_TMPFILE: a file in a directory's file system that has no name there.
@@ -127,23 +245,21 @@ fn open_nameless(
     cx: &mut Cx,
     dirfd: u64,
     path: &[u8],
-    flags: u32,
-    mode: u32,
+    how: How,
 ) -> Result<Held<FileId>, Stop> {
-    let dir = find(k, cx, dirfd, path, WalkFlags::DIRECTORY)?.pos;
+    let dir = find(k, cx, dirfd, path, how.walk | WalkFlags::DIRECTORY)?.pos;
     k.fs.writable(dir.mount)?;
     let above = kept(dir, Errno::EOPNOTSUPP)?;
-    let umask = files::context(k, cx.task)?.umask;
+    let mode = how.mode & !files::context(k, cx.task)?.umask;
     let (mut st, actor) = act(k, cx)?;
-    let nameable = flags & linux::O_EXCL == 0;
-    let held = dir::make_nameless(&mut st, &actor, above, mode & !umask, nameable)?;
+    let nameable = !how.has(linux::O_EXCL);
+    let held = dir::make_nameless(&mut st, &actor, above, mode, nameable)?;
     let pos = Pos {
         mount: dir.mount,
         node: Node::Inode(held.key()),
     };
     let location = Location { pos, name: None };
-    let flags = flags & !linux::O_DIRECTORY;
-    let file = open::open(&mut st, actor.group, location, flags);
+    let file = open::open(&mut st, actor.group, location, how.flags);
     st.release_inode(held);
     file
 }
@@ -218,6 +334,9 @@ fn open_inode(
     }
     if flags & linux::O_NOATIME != 0 {
         inode.owned(&who)?;
+    }
+    if flags & linux::O_DIRECT != 0 && !matches!(way, Way::Regular) {
+        return Err(Errno::EINVAL.into());
     }
     match way {
         Way::Plain => open::open(&mut Store::of(k), group, location, flags),
@@ -303,6 +422,9 @@ fn open_view(
         k.fs.writable(location.pos.mount)?;
     }
     inode::permit(&who, (status.uid, status.gid), status.mode, want)?;
+    if flags & linux::O_DIRECT != 0 {
+        return Err(Errno::EINVAL.into());
+    }
     if is_dir {
         return open::open(&mut Store::of(k), group, location, flags);
     }

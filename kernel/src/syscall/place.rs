@@ -69,16 +69,19 @@ pub(super) fn act_with_views<'k>(
     Ok((views, store, actor))
 }
 
-/// Where a path of the caller begins; `dirfd` counts only for relative paths.
-fn start(k: &Kernel, cx: &Cx, dirfd: u64, path: &[u8]) -> Result<Start, Errno> {
+/// Where a path of the caller begins; `dirfd` counts only for relative paths, unless the walk has
+/// its root there.
+fn start(k: &Kernel, cx: &Cx, dirfd: u64, path: &[u8], flags: WalkFlags) -> Result<Start, Errno> {
+    let scoped = flags.intersects(WalkFlags::IN_ROOT | WalkFlags::BENEATH);
+    let absolute = !scoped && path.first() == Some(&b'/');
     let context = files::context(k, cx.task)?;
-    let root = context.root.pos();
-    let cwd = if dirfd as u32 == FDCWD as u32 || path.first() == Some(&b'/') {
+    let cwd = if dirfd as u32 == FDCWD as u32 || absolute {
         context.cwd.pos()
     } else {
         let file = files::any_file(k, cx.task, dirfd)?;
         k.fs.file(file)?.at.pos()
     };
+    let root = if scoped { cwd } else { context.root.pos() };
     Ok(Start { root, cwd })
 }
 
@@ -94,7 +97,7 @@ pub(super) fn walk(
         let file = files::any_file(k, cx.task, dirfd)?;
         return Ok(Found::Here(k.fs.file(file)?.location()));
     }
-    let start = start(k, cx, dirfd, path)?;
+    let start = start(k, cx, dirfd, path, flags)?;
     let who = access(&caller(k, cx)?.cred);
     walk::walk(&k.fs, &Source::by(k, cx.task), &start, &who, path, flags)
 }
@@ -111,7 +114,7 @@ pub(super) fn find_as(
     if path.is_empty() {
         return find(k, cx, dirfd, path, flags);
     }
-    let start = start(k, cx, dirfd, path)?;
+    let start = start(k, cx, dirfd, path, flags)?;
     match walk::walk(&k.fs, &Source::by(k, cx.task), &start, who, path, flags)? {
         Found::Here(location) => Ok(location),
         Found::Missing { .. } => Err(Errno::ENOENT),
@@ -134,9 +137,20 @@ pub(super) fn find(
 
 /// Walks a path of the caller up to its last component.
 pub(super) fn parent(k: &Kernel, cx: &Cx, dirfd: u64, path: &[u8]) -> Result<Parent, Errno> {
-    let start = start(k, cx, dirfd, path)?;
+    parent_with(k, cx, dirfd, path, WalkFlags::empty())
+}
+
+/// As [`parent`], with walk flags.
+pub(super) fn parent_with(
+    k: &Kernel,
+    cx: &Cx,
+    dirfd: u64,
+    path: &[u8],
+    flags: WalkFlags,
+) -> Result<Parent, Errno> {
+    let start = start(k, cx, dirfd, path, flags)?;
     let who = access(&caller(k, cx)?.cred);
-    walk_parent(&k.fs, &Source::by(k, cx.task), &start, &who, path)
+    walk_parent(&k.fs, &Source::by(k, cx.task), &start, &who, path, flags)
 }
 
 /// The flags of calls that take AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH, as walk flags; `also` are

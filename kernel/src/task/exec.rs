@@ -64,7 +64,7 @@ pub fn find(
 /// Checks that `cred` may run what is at a location.
 ///
 /// # Errors
-/// EACCES; ELOOP for a symbolic link.
+/// EACCES; ELOOP for a symbolic link; ETXTBSY for a file that is open for writing.
 pub fn check_program(k: &Kernel, location: &Location, cred: &Cred) -> Result<(), Errno> {
     let Node::Inode(inode) = location.pos.node else {
         return Err(Errno::EACCES);
@@ -79,7 +79,11 @@ pub fn check_program(k: &Kernel, location: &Location, cred: &Cred) -> Result<(),
     if flags.contains(MountFlags::NOEXEC) {
         return Err(Errno::EACCES);
     }
-    inode.permit(&cred::access(cred), 1)
+    inode.permit(&cred::access(cred), 1)?;
+    if inode.writers > 0 {
+        return Err(Errno::ETXTBSY);
+    }
+    Ok(())
 }
 
 /// Lets the calling task become a loaded program: its other threads end, its memory, handlers

@@ -3,8 +3,10 @@
 mod files;
 mod memory;
 mod misc;
+mod opening;
 mod pipes;
 mod processes;
+mod resolving;
 mod signals;
 mod xattrs;
 
@@ -20,7 +22,7 @@ type Verdict = Result<(), String>;
 /// One case: its name and what it does, in a process of its own.
 type Case = (&'static str, fn() -> Verdict);
 
-const AREAS: [&[Case]; 7] = [
+const AREAS: [&[Case]; 9] = [
     processes::CASES,
     pipes::CASES,
     files::CASES,
@@ -28,6 +30,8 @@ const AREAS: [&[Case]; 7] = [
     signals::CASES,
     misc::CASES,
     xattrs::CASES,
+    opening::CASES,
+    resolving::CASES,
 ];
 
 /// Runs the case with this name, those of the area with this name, or all.
