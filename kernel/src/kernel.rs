@@ -12,7 +12,7 @@ use crate::mm::{Fault, Spaces};
 use crate::ns::Namespaces;
 use crate::sched::{self, Sched};
 use crate::task::signal::{self, Delivered};
-use crate::task::{RunState, SigInfo, TaskId, Tasks, timer};
+use crate::task::{RunState, TaskId, Tasks, timer};
 use crate::wait::{WaitKey, Waits};
 use crate::work::{Job, Work};
 use crate::{Cx, mm, syscall};
@@ -86,6 +86,9 @@ impl Kernel {
         self.load.sample(now, self.sched.active());
         self.waits.expire(now);
         timer::expire(self, now);
+        if let Some(current) = self.sched.current {
+            timer::cpu::expire(self, current, now);
+        }
         crate::container::expire(self, m, now);
         match (trap, self.sched.current) {
             (Trap::Input, _) => self
@@ -124,8 +127,7 @@ impl Kernel {
                     task,
                     resume: None,
                 };
-                let info = signal::of_exception(vector, error, regs.rip);
-                signal::force(self, &mut cx, info);
+                signal::fault::exception(self, &mut cx, vector, error);
             }
         }
         self.work_slice(m);
@@ -143,6 +145,9 @@ impl Kernel {
             task.regs = *regs;
             let spent = now.saturating_sub(since);
             task.times.0 = task.times.0.saturating_add(spent);
+            if let Some(process) = self.tasks.processes.get_mut(task.process) {
+                process.times.0 = process.times.0.saturating_add(spent);
+            }
             self.load.user = self.load.user.saturating_add(spent);
         }
         self.sched.since = now;
@@ -174,14 +179,8 @@ impl Kernel {
                 (9, 0x80)
             }
         };
-        let info = SigInfo {
-            signal,
-            code,
-            addr,
-            trap: (14, fault_bits(access, present)),
-            ..SigInfo::default()
-        };
-        signal::force(self, cx, info);
+        let error = fault_bits(access, present);
+        signal::fault::page(self, cx, signal, code, addr, error);
     }
 
     /// Finds memory after [`NoMem`]: finishes queued work, or kills in the group. Returns whether
@@ -350,7 +349,7 @@ impl Kernel {
             };
             if self.is_runnable(id) {
                 self.sched.current = Some(id);
-                let nice = self.tasks.tasks.get(id).map_or(0, |t| t.nice);
+                let nice = self.tasks.tasks.get(id).map_or(0, |t| t.niceness());
                 self.sched.slice_end = now.saturating_add(sched::slice(nice));
                 return Some(id);
             }
@@ -367,6 +366,9 @@ impl Kernel {
         {
             let spent = now.saturating_sub(since);
             task.times.1 = task.times.1.saturating_add(spent);
+            if let Some(process) = self.tasks.processes.get_mut(task.process) {
+                process.times.1 = process.times.1.saturating_add(spent);
+            }
             self.load.system = self.load.system.saturating_add(spent);
         }
         self.sched.since = now;
@@ -389,7 +391,9 @@ impl Kernel {
         Some(Next::Run {
             space,
             regs,
-            deadline: slice.min(self.next_deadline()),
+            deadline: slice
+                .min(self.next_deadline())
+                .min(timer::cpu::deadline(self, id, now)),
         })
     }
 

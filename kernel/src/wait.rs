@@ -46,6 +46,9 @@ pub enum Restart {
     NoIntr,
     /// ERESTART_RESTARTBLOCK: goes on with its remaining time when no handler ran, else EINTR.
     Block,
+    /// EINTR: never made again, even when no handler ran and the process only stopped and went on
+    /// (sigtimedwait, epoll_wait).
+    Never,
     /// Not interruptible: only a signal that ends the process wakes it (TASK_KILLABLE).
     Killable,
 }

@@ -11,6 +11,7 @@ pub fn check(k: &Kernel) {
     check_queue(k);
     check_processes(k);
     check_numbers(k);
+    check_timers(k);
     let usage = k.groups.usage(k.groups.root());
     assert_eq!(usage.tasks, k.tasks.tasks.len() as u64, "charged tasks");
     let counted: u64 = k.tasks.users.values().sum();
@@ -67,6 +68,19 @@ fn check_processes(k: &Kernel) {
     }
 }
 
+/// Every timer is in the table of one process.
+fn check_timers(k: &Kernel) {
+    let processes = k.tasks.processes.iter();
+    let owned = processes.flat_map(|(_, process)| process.timers.values());
+    let mut owned: Vec<_> = owned.map(|held| held.key()).collect();
+    owned.sort_unstable();
+    owned.dedup();
+    let all: Vec<_> = k.tasks.timers.iter().map(|(id, _)| id).collect();
+    assert_eq!(owned, all, "timers of processes");
+    let counted: u64 = k.tasks.queued.values().sum();
+    assert!(counted >= all.len() as u64, "timers count for their users");
+}
+
 fn check_numbers(k: &Kernel) {
     for (id, pid) in k.tasks.pids.iter() {
         for (ns, number) in &pid.numbers {
@@ -99,7 +113,9 @@ pub fn check_empty(k: &Kernel) {
     assert_eq!(k.fs.files.len(), 0, "open files");
     assert!(k.waits.is_empty(), "waiters");
     assert!(k.tasks.users.is_empty(), "users");
+    assert!(k.tasks.queued.is_empty(), "queued signals of users");
     assert!(k.tasks.timers.is_empty(), "timers");
+    assert!(k.tasks.alarms.is_empty(), "alarms");
     assert_eq!(k.ns.pid.len(), 1, "pid namespaces");
     assert_eq!(k.ns.uts.len(), 1, "uts namespaces");
     assert_eq!(k.ns.mount.len(), 1, "mount namespaces");

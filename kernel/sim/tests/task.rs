@@ -94,6 +94,8 @@ fn finish(mut sim: Sim) {
     assert!(k.waits.is_empty(), "waiters");
     assert!(k.tasks.users.is_empty(), "users");
     assert!(k.tasks.timers.is_empty(), "timers");
+    assert!(k.tasks.alarms.is_empty(), "alarms");
+    assert!(k.tasks.queued.is_empty(), "queued signals of users");
     assert_eq!(k.groups.usage(k.groups.root()).tasks, 0, "charged tasks");
     forgive(sim);
 }

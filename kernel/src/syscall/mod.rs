@@ -1,5 +1,6 @@
 //! System calls: decode, call one function, encode. One table of numbers.
 
+mod clone;
 mod container;
 mod exec;
 mod files;
@@ -14,11 +15,13 @@ mod place;
 mod poll;
 mod privileges;
 mod process;
+mod sched;
 mod signals;
 mod stat;
 mod system;
 mod threads;
 mod time;
+mod timers;
 mod xattrs;
 
 use crate::error::{Call, Errno, Stop};
@@ -38,6 +41,7 @@ const LINUX_END: usize = 480;
 
 /// Every area's lines.
 const AREAS: &[&[Line]] = &[
+    clone::CALLS,
     exec::CALLS,
     files::CALLS,
     ident::CALLS,
@@ -49,11 +53,13 @@ const AREAS: &[&[Line]] = &[
     poll::CALLS,
     privileges::CALLS,
     process::CALLS,
+    sched::CALLS,
     signals::CALLS,
     stat::CALLS,
     system::CALLS,
     threads::CALLS,
     time::CALLS,
+    timers::CALLS,
     xattrs::CALLS,
 ];
 

@@ -1,11 +1,11 @@
-//! Processes: how they begin, end and are waited for.
+//! Processes: how they end and are waited for, and their numbers.
 
 use super::Line;
 use crate::error::{Call, Errno, Stop};
 use crate::mm::user::{self, UserOut};
 use crate::ns;
 use crate::task::wait::{self, Event, Wanted, Who};
-use crate::task::{Ended, PidId, ProcessId, exit, fork, pid};
+use crate::task::{Ended, PidId, ProcessId, exit, pid};
 use crate::wait::{Pending, Restart, WaitKey};
 use crate::wire::Writer;
 use crate::{Cx, Kernel};
@@ -14,9 +14,6 @@ use linux_raw_sys::general as linux;
 
 /// The calls of this file.
 pub const CALLS: &[Line] = &[
-    (linux::__NR_fork, "fork", fork_call),
-    (linux::__NR_vfork, "vfork", vfork),
-    (linux::__NR_clone, "clone", clone),
     (linux::__NR_exit, "exit", exit_call),
     (linux::__NR_exit_group, "exit_group", exit_group),
     (linux::__NR_wait4, "wait4", wait4),
@@ -28,36 +25,6 @@ pub const CALLS: &[Line] = &[
 
 const WNOTHREAD: u32 = 0x2000_0000;
 const WCLONE: u32 = 0x8000_0000;
-
-fn fork_call(k: &mut Kernel, cx: &mut Cx, _args: &[u64; 6]) -> Call {
-    let args = fork::Args {
-        exit_signal: linux::SIGCHLD,
-        ..fork::Args::default()
-    };
-    fork::clone(k, cx, &args)
-}
-
-fn vfork(k: &mut Kernel, cx: &mut Cx, _args: &[u64; 6]) -> Call {
-    let args = fork::Args {
-        flags: linux::CLONE_VM | linux::CLONE_VFORK,
-        exit_signal: linux::SIGCHLD,
-        ..fork::Args::default()
-    };
-    fork::clone(k, cx, &args)
-}
-
-fn clone(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
-    let flags = u32::try_from(args[0]).map_err(|_| Errno::EINVAL)?;
-    let args = fork::Args {
-        flags: flags & !linux::CSIGNAL,
-        exit_signal: flags & linux::CSIGNAL,
-        stack: args[1],
-        parent_tid: args[2],
-        child_tid: args[3],
-        tls: args[4],
-    };
-    fork::clone(k, cx, &args)
-}
 
 fn exit_call(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     exit::exit_thread(k, cx, args[0] as u8);
@@ -105,13 +72,14 @@ fn wait4(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         stopped: options & linux::WUNTRACED != 0,
         continued: options & linux::WCONTINUED != 0,
         by_sigchld: kind(options),
+        of_thread: (options & WNOTHREAD != 0).then_some(cx.task),
     };
-    let status = prepare(k, cx, args[1], 4)?;
-    let rusage = prepare(k, cx, args[3], RUSAGE_LEN)?;
     let own = k.tasks.process_of(cx.task)?.0;
     let Some((child, event)) = wait_for(k, own, &wanted, options)? else {
         return Ok(0);
     };
+    let status = prepare(k, cx, args[1], 4)?;
+    let rusage = prepare(k, cx, args[3], RUSAGE_LEN)?;
     let told = Told::of(k, cx, child);
     put(k, cx, &status, &event.wait_status().to_le_bytes());
     put(k, cx, &rusage, &told.rusage);
@@ -153,14 +121,16 @@ fn waitid(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         stopped: options & linux::WSTOPPED != 0,
         continued: options & linux::WCONTINUED != 0,
         by_sigchld: kind(options),
+        of_thread: (options & WNOTHREAD != 0).then_some(cx.task),
     };
-    let info = prepare(k, cx, args[2], CHILD_INFO_LEN)?;
-    let rusage = prepare(k, cx, args[4], RUSAGE_LEN)?;
     let own = k.tasks.process_of(cx.task)?.0;
-    let Some((child, event)) = wait_for(k, own, &wanted, options)? else {
+    let found = wait_for(k, own, &wanted, options)?;
+    let info = prepare(k, cx, args[2], CHILD_INFO_LEN)?;
+    let Some((child, event)) = found else {
         put(k, cx, &info, &[0; CHILD_INFO_LEN as usize]);
         return Ok(0);
     };
+    let rusage = prepare(k, cx, args[4], RUSAGE_LEN)?;
     let told = Told::of(k, cx, child);
     put(k, cx, &info, &child_info(&told, event));
     put(k, cx, &rusage, &told.rusage);
@@ -224,8 +194,8 @@ impl Told {
         let tasks = &k.tasks;
         let ns = ns::pid::of_task(k, cx.task);
         let leader = tasks.leader(child).and_then(|t| tasks.tasks.get(t));
-        let below = tasks.processes.get(child).map_or((0, 0), |p| p.child_times);
-        let own = tasks.cpu_times(child);
+        let process = tasks.processes.get(child);
+        let (own, below) = process.map_or_else(Default::default, |p| (p.times, p.child_times));
         let user = own.0.saturating_add(below.0);
         let system = own.1.saturating_add(below.1);
         Told {

@@ -7,7 +7,7 @@ use crate::mm::user;
 use crate::task::signal::{
     self, Action, LAST, SigInfo, Target, UNBLOCKABLE, bit, code, frame, send_from,
 };
-use crate::task::{PidId, ProcessId, TaskId, pid};
+use crate::task::{PidId, ProcessId, TaskId, futex, pid};
 use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::wire::{Writer, get_u32, get_u64};
 use crate::{Cx, Kernel, ns};
@@ -68,21 +68,17 @@ fn signal_number(arg: u64) -> Result<u32, Errno> {
 }
 
 fn rt_sigaction(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
-    let signal = signal_number(args[0])?;
     check_len(args[3])?;
     let new = match args[1] {
         0 => None,
         addr => {
             let mut bytes = [0; 32];
             user::copy_in(k, cx, addr, &mut bytes)?;
-            Some(Action {
-                handler: get_u64(&bytes, 0),
-                flags: get_u64(&bytes, 8),
-                restorer: get_u64(&bytes, 16),
-                mask: get_u64(&bytes, 24) & !UNBLOCKABLE,
-            })
+            let [handler, flags, restorer, mask] = [0, 8, 16, 24].map(|at| get_u64(&bytes, at));
+            Some(Action::asked_for(handler, flags, restorer, mask))
         }
     };
+    let signal = signal_number(args[0])?;
     if signal == 0 || (new.is_some() && bit(signal) & UNBLOCKABLE != 0) {
         return Err(Errno::EINVAL.into());
     }
@@ -93,22 +89,10 @@ fn rt_sigaction(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         user::copy_out(k, cx, args[2], &bytes, 0)?;
     }
     if let Some(new) = new {
-        let flags = new.flags & KNOWN_FLAGS;
-        signal::set_action(k, cx.task, signal, Action { flags, ..new });
+        signal::set_action(k, cx.task, signal, new);
     }
     Ok(0)
 }
-
-/// SA_* flags that there are; others are cleared, so that a program that reads them back sees
-/// which are not supported (sigaction(2), SA_UNSUPPORTED).
-const KNOWN_FLAGS: u64 = (linux::SA_NOCLDSTOP
-    | linux::SA_NOCLDWAIT
-    | linux::SA_SIGINFO
-    | linux::SA_ONSTACK
-    | linux::SA_RESTART
-    | linux::SA_NODEFER
-    | linux::SA_RESETHAND
-    | linux::SA_RESTORER) as u64;
 
 fn rt_sigprocmask(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     check_len(args[3])?;
@@ -194,7 +178,7 @@ fn rt_sigtimedwait(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         0 => None,
         addr => Some(user::prepare(k, cx, addr, 128)?),
     };
-    if let Some(info) = signal::take(k, cx.task, wanted) {
+    if let Some(info) = signal::take(k, cx.task, wanted, cx.now) {
         k.tasks.task_mut(cx.task)?.sigwait = 0;
         if let Some(out) = out {
             user::put(k, cx, &out, 0, &frame::siginfo(&info));
@@ -210,7 +194,7 @@ fn rt_sigtimedwait(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         deadline,
         ..Resume::default()
     };
-    Err(Stop::Wait(until_signal(cx, Restart::NoHand).with(resume)))
+    Err(Stop::Wait(until_signal(cx, Restart::Never).with(resume)))
 }
 
 fn sigaltstack(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
@@ -236,10 +220,11 @@ fn sigaltstack(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     Ok(0)
 }
 
-/// The information of a signal that the caller sends with kill or tgkill.
-fn from_caller(k: &Kernel, cx: &Cx, signal: u32, code: i32) -> Result<SigInfo, Errno> {
+/// The information of a signal that the caller sends with kill or tgkill. Whether it is a signal
+/// is looked at once it is known who is meant.
+fn from_caller(k: &Kernel, cx: &Cx, signal: u64, code: i32) -> Result<SigInfo, Errno> {
     Ok(SigInfo {
-        signal,
+        signal: signal as u32,
         code,
         uid: k.tasks.task(cx.task)?.cred.uid,
         ..SigInfo::default()
@@ -248,11 +233,10 @@ fn from_caller(k: &Kernel, cx: &Cx, signal: u32, code: i32) -> Result<SigInfo, E
 
 /// Sends, or with signal 0 only asks, whether the caller may.
 fn deliver_to(k: &mut Kernel, cx: &Cx, target: Target, info: SigInfo) -> Result<(), Errno> {
-    let process = match target {
-        Target::Process(process) => process,
-        Target::Task(task) => k.tasks.task(task)?.process,
-    };
-    if !signal::allowed(k, cx.task, process, info.signal) {
+    if info.signal > LAST {
+        return Err(Errno::EINVAL);
+    }
+    if !signal::allowed(k, cx.task, target, info.signal) {
         return Err(Errno::EPERM);
     }
     if info.signal == 0 {
@@ -262,21 +246,21 @@ fn deliver_to(k: &mut Kernel, cx: &Cx, target: Target, info: SigInfo) -> Result<
 }
 
 fn kill(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
-    let signal = signal_number(args[1])?;
-    let info = from_caller(k, cx, signal, code::USER)?;
+    let info = from_caller(k, cx, args[1], code::USER)?;
     let number = args[0] as i32;
     if number > 0 {
         let process = find_process(k, cx, number)?;
         deliver_to(k, cx, Target::Process(process), info)?;
         return Ok(0);
     }
-    let targets = many(k, cx, number)?;
     let mut result = Err(Errno::ESRCH);
-    for process in targets {
-        match deliver_to(k, cx, Target::Process(process), info) {
-            Ok(()) => result = Ok(()),
-            Err(errno) => result = result.and(Ok(())).or(Err(errno)),
-        }
+    for process in many(k, cx, number)? {
+        let sent = match deliver_to(k, cx, Target::Process(process), info) {
+            // Among all there may be, some are not the caller's to signal.
+            Err(Errno::EPERM) if number == -1 => Ok(()),
+            sent => sent,
+        };
+        result = result.or(sent);
     }
     result?;
     Ok(0)
@@ -342,7 +326,6 @@ fn tgkill(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
 
 fn to_thread(k: &mut Kernel, cx: &mut Cx, tgid: Option<i32>, tid: i32, signal: u64) -> Call {
     let task = find_thread(k, cx, tgid, tid)?;
-    let signal = signal_number(signal)?;
     let info = from_caller(k, cx, signal, code::TKILL)?;
     deliver_to(k, cx, Target::Task(task), info)?;
     Ok(0)
@@ -350,17 +333,21 @@ fn to_thread(k: &mut Kernel, cx: &mut Cx, tgid: Option<i32>, tid: i32, signal: u
 
 fn rt_sigqueueinfo(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let info = given_info(k, cx, args[1], args[2])?;
-    let process = find_process(k, cx, args[0] as i32)?;
-    check_origin(k, cx, &info, process)?;
+    let number = args[0] as i32;
+    check_origin(k, cx, &info, number)?;
+    let process = find_process(k, cx, number)?;
     deliver_to(k, cx, Target::Process(process), info)?;
     Ok(0)
 }
 
 fn rt_tgsigqueueinfo(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let info = given_info(k, cx, args[2], args[3])?;
-    let task = find_thread(k, cx, Some(args[0] as i32), args[1] as i32)?;
-    let process = k.tasks.task(task)?.process;
-    check_origin(k, cx, &info, process)?;
+    let (tgid, tid) = (args[0] as i32, args[1] as i32);
+    if tgid <= 0 || tid <= 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    check_origin(k, cx, &info, tid)?;
+    let task = find_thread(k, cx, Some(tgid), tid)?;
     deliver_to(k, cx, Target::Task(task), info)?;
     Ok(0)
 }
@@ -369,7 +356,7 @@ fn given_info(k: &mut Kernel, cx: &mut Cx, signal: u64, addr: u64) -> Result<Sig
     let mut bytes = [0; 128];
     user::copy_in(k, cx, addr, &mut bytes)?;
     Ok(SigInfo {
-        signal: signal_number(signal)?,
+        signal: signal as u32,
         errno: get_u32(&bytes, 4) as i32,
         code: get_u32(&bytes, 8) as i32,
         pid: get_u32(&bytes, 16),
@@ -379,10 +366,10 @@ fn given_info(k: &mut Kernel, cx: &mut Cx, signal: u64, addr: u64) -> Result<Sig
     })
 }
 
-/// Nobody may pretend to be the kernel or kill(2) towards others.
-fn check_origin(k: &Kernel, cx: &Cx, info: &SigInfo, to: ProcessId) -> Result<(), Errno> {
-    let own = k.tasks.task(cx.task)?.process;
-    if (info.code >= 0 || info.code == code::TKILL) && own != to {
+/// Nobody may pretend to be the kernel or kill(2) towards others; `to` is a thread's number.
+fn check_origin(k: &Kernel, cx: &Cx, info: &SigInfo, to: i32) -> Result<(), Errno> {
+    let to_itself = to.unsigned_abs() == futex::tid_of(k, cx.task) && to > 0;
+    if (info.code >= 0 || info.code == code::TKILL) && !to_itself {
         return Err(Errno::EPERM);
     }
     Ok(())

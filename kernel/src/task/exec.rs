@@ -1,6 +1,6 @@
 //! Running another program (execve(2)): finding it, and becoming it.
 
-use super::{Cred, TaskId, cred, exit, files, signal};
+use super::{Cred, TaskId, cred, exit, files, signal, timer};
 use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::Kind;
@@ -144,8 +144,12 @@ fn commit(
         files::close_on_exec(k, table);
     }
     let process = k.tasks.tasks.get(cx.task).map(|t| t.process);
+    if let Some(process) = process {
+        timer::posix::delete_all(k, process);
+    }
     if let Some(process) = process.and_then(|p| k.tasks.processes.get_mut(p)) {
         process.has_executed = true;
+        process.has_barrier = false;
         process.exit_signal = linux::SIGCHLD;
     }
     install(k, cx.task, image);

@@ -28,7 +28,9 @@ pub fn exit_thread(k: &mut Kernel, cx: &mut Cx, code: u8) {
             process.leader_code = code;
         }
     }
-    if k.tasks.live_threads(process).next().is_some() {
+    let heir = k.tasks.live_threads(process).next();
+    if let Some(heir) = heir {
+        hand_children_on(k, process, heir, |parent| parent == Some(cx.task));
         stop::settle(k, process);
         return;
     }
@@ -79,6 +81,7 @@ pub fn end_other_threads(k: &mut Kernel, cx: &mut Cx) {
     for thread in others {
         end_thread(k, cx.m, thread);
     }
+    hand_children_on(k, process, cx.task, |parent| parent != Some(cx.task));
     let Some(leader) = leader.filter(|leader| *leader != cx.task) else {
         return;
     };
@@ -87,6 +90,25 @@ pub fn end_other_threads(k: &mut Kernel, cx: &mut Cx) {
         process.threads.retain(|t| *t != leader);
     }
     free_task(k, leader);
+}
+
+/// Children of threads that have ended become those of another thread of the process.
+fn hand_children_on(
+    k: &mut Kernel,
+    process: ProcessId,
+    heir: TaskId,
+    is_dead: impl Fn(Option<TaskId>) -> bool,
+) {
+    let children = k.tasks.processes.get(process).map(|p| &p.children);
+    let orphans: Vec<ProcessId> = (children.into_iter().flatten().copied())
+        .filter(|c| (k.tasks.processes.get(*c)).is_some_and(|c| is_dead(c.parent_thread)))
+        .collect();
+    for child in orphans {
+        if let Some(child) = k.tasks.processes.get_mut(child) {
+            child.parent_thread = Some(heir);
+        }
+        send_parent_death(k, process, child);
+    }
 }
 
 /// The dead leader's number goes to the thread that takes its place, and the other way round.
@@ -131,6 +153,7 @@ fn end_thread(k: &mut Kernel, m: &mut dyn Machine, id: TaskId) {
         },
     );
     k.waits.leave(id);
+    timer::cpu::wake_up(k, id, None);
     if k.sched.fpu_owner == Some(id) {
         k.sched.fpu_owner = None;
     }
@@ -139,11 +162,13 @@ fn end_thread(k: &mut Kernel, m: &mut dyn Machine, id: TaskId) {
     };
     task.state = RunState::Dead;
     task.call = None;
-    let (process, times) = (task.process, core::mem::take(&mut task.times));
+    let process = task.process;
+    let alarms = core::mem::take(&mut task.alarms);
     let pending = core::mem::take(&mut task.pending);
     let (mm, files, fs) = (task.mm.take(), task.files.take(), task.fs.take());
     let (handlers, ns) = (task.handlers.take(), task.ns.take());
     signal::dissolve(k, pending);
+    timer::cpu::dissolve(k, alarms);
     crate::container::caller_ended(k, id);
     if let Some(mm) = mm {
         crate::mm::release(k, mm);
@@ -162,8 +187,6 @@ fn end_thread(k: &mut Kernel, m: &mut dyn Machine, id: TaskId) {
     }
     let mut is_leader = false;
     if let Some(process) = k.tasks.processes.get_mut(process) {
-        process.times.0 = process.times.0.saturating_add(times.0);
-        process.times.1 = process.times.1.saturating_add(times.1);
         is_leader = process.threads.first() == Some(&id);
         if !is_leader {
             process.threads.retain(|t| *t != id);
@@ -213,8 +236,7 @@ fn free_task(k: &mut Kernel, id: TaskId) {
 
 /// The last thread has ended: the process does. An init first takes its namespace with it.
 fn close(k: &mut Kernel, m: &mut dyn Machine, id: ProcessId, ended: Ended) {
-    let now = m.now();
-    timer::set(&mut k.tasks, id, now, 0, 0);
+    timer::end(k, id, m.now());
     let Some(process) = k.tasks.processes.get_mut(id) else {
         return;
     };
@@ -362,12 +384,14 @@ fn give_children_away(k: &mut Kernel, id: ProcessId) {
         return;
     }
     let adopter = reaper_of(k, id);
+    let heir = adopter.and_then(|a| k.tasks.live_threads(a).next());
     for child in children {
         send_parent_death(k, id, child);
         let Some(process) = k.tasks.processes.get_mut(child) else {
             continue;
         };
         process.parent = adopter;
+        process.parent_thread = heir;
         // Whatever clone(2) asked for, or the one who adopts it would not wait for it.
         process.exit_signal = linux::SIGCHLD;
         let ended = process.ended;

@@ -1,25 +1,25 @@
 //! New processes and threads out of old ones: fork(2), vfork(2), clone(2).
 
 use super::signal::{self, Signals};
+use super::table::{PROCESS_COST, TASK_COST, blank_process, insert_process, insert_task};
 use super::{
     AltStack, FaultInfo, FilesId, FsContextId, HandlersId, PidId, Process, ProcessId, RunState,
     Task, TaskId, cred, files, limits, pid,
 };
-use crate::arena::{Arena, Held};
+use crate::arena::Held;
 use crate::cgroup::{Charge, GroupId};
 use crate::error::{Call, Errno, Stop};
-use crate::machine::{FpuArea, USER_END};
+use crate::machine::USER_END;
 use crate::mm::{self, MmId, user};
 use crate::ns::{self, NsSet};
 use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::{Cx, Kernel};
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
-use alloc::vec;
+use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
 /// What to make.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Args {
     /// CLONE_* flags.
     pub flags: u32,
@@ -33,6 +33,10 @@ pub struct Args {
     pub child_tid: u64,
     /// The child's FS base, with CLONE_SETTLS.
     pub tls: u64,
+    /// The child's handlers become the default (CLONE_CLEAR_SIGHAND).
+    pub clear_handlers: bool,
+    /// Numbers that the child shall have, in its own pid namespace first and then outwards.
+    pub set_tid: Vec<u32>,
 }
 
 /// Flags that mean something here, or nothing anywhere: without a tracer CLONE_PTRACE and
@@ -66,8 +70,8 @@ impl Args {
         let thread = self.has(linux::CLONE_THREAD);
         let handlers = self.has(linux::CLONE_SIGHAND);
         let impossible = self.flags & !KNOWN != 0
-            || self.exit_signal > signal::LAST
             || thread && !handlers
+            || handlers && self.clear_handlers
             || handlers && !self.has(linux::CLONE_VM)
             || thread && self.has(linux::CLONE_NEWPID)
             || self.has(linux::CLONE_NEWNS) && self.has(linux::CLONE_FS);
@@ -189,13 +193,6 @@ impl Draft {
     }
 }
 
-/// What one task costs: its slot and its FPU state.
-pub(super) const TASK_COST: u32 =
-    Arena::<TaskId, Task>::COST + core::mem::size_of::<FpuArea>() as u32;
-
-/// What one process costs.
-pub(super) const PROCESS_COST: u32 = Arena::<ProcessId, Process>::COST;
-
 /// Charges supplementary groups.
 pub fn charge_groups(k: &mut Kernel, group: GroupId, count: usize) -> Result<Option<Charge>, Stop> {
     if count == 0 {
@@ -241,7 +238,7 @@ fn check_count(k: &Kernel, task: TaskId, process: ProcessId) -> Result<(), Errno
 /// An init has no siblings, and threads share their process's namespaces.
 fn check_place(k: &Kernel, task: TaskId, process: ProcessId, args: &Args) -> Result<(), Errno> {
     let is_init = (k.tasks.processes.get(process)).is_some_and(|p| p.init_of.is_some());
-    if args.has(linux::CLONE_PARENT) && is_init {
+    if args.has(linux::CLONE_PARENT) && !args.has(linux::CLONE_THREAD) && is_init {
         return Err(Errno::EINVAL);
     }
     let elsewhere = ns::set::keys_of(k, task)?.pid_for_children;
@@ -267,6 +264,10 @@ fn fill_shared(
     } else {
         Some(signal::new_handlers(k, Some(handlers), group)?)
     };
+    let own = draft.handlers.as_ref().filter(|_| args.clear_handlers);
+    if let Some(own) = own.and_then(|own| k.tasks.handlers.get_mut(own.key())) {
+        own.clear();
+    }
     draft.files = if args.has(linux::CLONE_FILES) {
         k.tasks.files.hold(files)
     } else {
@@ -284,7 +285,13 @@ fn fill_shared(
     if let Some(context) = draft.fs.as_ref().filter(|_| args.has(linux::CLONE_NEWNS)) {
         ns::mount::move_context(k, mount_ns, context.key());
     }
-    draft.pid = Some(pid::allocate(k, pid_ns, group)?);
+    let may_choose = cred::capable(k, cx.task, linux::CAP_CHECKPOINT_RESTORE)
+        || cred::capable(k, cx.task, linux::CAP_SYS_ADMIN);
+    let wanted = pid::Wanted {
+        numbers: &args.set_tid,
+        may_choose,
+    };
+    draft.pid = Some(pid::allocate(k, pid_ns, group, wanted)?);
     Ok(())
 }
 
@@ -303,13 +310,17 @@ fn fill_memory(
         mm::duplicate(k, cx.m, mm, group)?
     };
     let mm = draft.mm.insert(mm).key();
+    // Where there is no room for a number there will be none: that is no error (clone(2)).
     if args.has(linux::CLONE_PARENT_SETTID) {
-        draft.parent_tid = Some(user::prepare(k, cx, args.parent_tid, 4)?);
+        match user::prepare(k, cx, args.parent_tid, 4) {
+            Ok(out) => draft.parent_tid = Some(out),
+            Err(Stop::Errno(_)) => {}
+            Err(stop) => return Err(stop),
+        }
     }
     if args.has(linux::CLONE_CHILD_SETTID) {
         let number = own_number(k, draft);
         match user::write_of(k, cx.m, mm, args.child_tid, &number.to_le_bytes()) {
-            // The child would find out on its way: it is its loss alone.
             Ok(()) | Err(Stop::Errno(_)) => {}
             Err(stop) => return Err(stop),
         }
@@ -395,47 +406,37 @@ fn add_task(
         vfork: args.has(linux::CLONE_VFORK).then_some(cx.task),
         parent_death_signal: 0,
         nice: parent.nice,
+        policy: parent.policy,
         groups_charge: draft.groups_charge.take(),
         starved: 0,
         times: (0, 0),
+        alarms: Default::default(),
+        sleep: None,
     };
     draft.counted = None;
     Some(insert_task(k, task, draft.task_charge.take()?))
-}
-
-/// Puts a complete task into the tables.
-pub(super) fn insert_task(k: &mut Kernel, task: Task, charge: Charge) -> TaskId {
-    let (pid, uid) = (task.pid.key(), task.cred.uid);
-    let token = k.tasks.tasks.insert(task, charge);
-    let id = token.key();
-    if let Some(task) = k.tasks.tasks.get_mut(id) {
-        task.token = Some(token);
-    }
-    if let Some(pid) = k.tasks.pids.get_mut(pid) {
-        pid.task = Some(id);
-    }
-    k.tasks.count_user(uid, true);
-    id
 }
 
 fn add_process(k: &mut Kernel, cx: &mut Cx, args: &Args, draft: &mut Draft) -> Option<ProcessId> {
     let pid = draft.pid.as_ref()?.key();
     let caller = k.tasks.tasks.get(cx.task)?.process;
     let creator = k.tasks.processes.get(caller)?;
-    let (parent, exit_signal) = if args.has(linux::CLONE_PARENT) {
-        (creator.parent, creator.exit_signal)
+    let (parent, parent_thread, exit_signal) = if args.has(linux::CLONE_PARENT) {
+        (creator.parent, creator.parent_thread, creator.exit_signal)
     } else {
-        (Some(caller), args.exit_signal)
+        (Some(caller), Some(cx.task), args.exit_signal)
     };
     let exe = creator.exe.as_ref().map(|exe| exe.pos());
     let process = Process {
         parent,
+        parent_thread,
         exit_signal,
         limits: creator.limits,
         hook: creator.hook,
         dumpable: creator.dumpable,
         oom: creator.oom,
         login: creator.login,
+        has_barrier: creator.has_barrier,
         has_executed: false,
         exe_path: creator.exe_path.clone(),
         exe: exe.and_then(|exe| k.fs.hold_pos(exe)),
@@ -447,76 +448,6 @@ fn add_process(k: &mut Kernel, cx: &mut Cx, args: &Args, draft: &mut Draft) -> O
         )
     };
     Some(insert_process(k, process, draft.process_charge.take()?))
-}
-
-/// A process of which nothing is known but its numbers.
-pub(super) fn blank_process(
-    pid: PidId,
-    group: Held<PidId>,
-    session: Held<PidId>,
-    now: u64,
-) -> Process {
-    Process {
-        token: None,
-        pid,
-        threads: vec![],
-        parent: None,
-        children: BTreeSet::new(),
-        group,
-        session,
-        exit_signal: 0,
-        pending: Signals::default(),
-        ending: None,
-        ended: None,
-        leader_code: 0,
-        stop: None,
-        stopped: false,
-        report: None,
-        unkillable: false,
-        subreaper: false,
-        dumpable: 1,
-        itimer: None,
-        limits: limits::INITIAL,
-        init_of: None,
-        container: None,
-        hook: None,
-        has_executed: false,
-        times: (0, 0),
-        child_times: (0, 0),
-        started: now,
-        exe: None,
-        exe_path: vec![],
-        oom: super::Oom::default(),
-        login: None,
-    }
-}
-
-/// Puts a process into the tables: its number, its group, its parent's children. The first one in
-/// a pid namespace becomes its init.
-pub(super) fn insert_process(k: &mut Kernel, process: Process, charge: Charge) -> ProcessId {
-    let (pid, group, parent) = (process.pid, process.group.key(), process.parent);
-    let token = k.tasks.processes.insert(process, charge);
-    let id = token.key();
-    let mut ns = None;
-    if let Some(pid) = k.tasks.pids.get_mut(pid) {
-        pid.process = Some(id);
-        ns = pid.numbers.last().filter(|n| n.1 == 1).map(|n| n.0);
-    }
-    if let Some(group) = k.tasks.pids.get_mut(group) {
-        group.members.insert(id);
-    }
-    if let Some(parent) = parent.and_then(|p| k.tasks.processes.get_mut(p)) {
-        parent.children.insert(id);
-    }
-    if let Some(ns) = ns.and_then(|ns| k.ns.pid.get_mut(ns)) {
-        ns.init = Some(id);
-    }
-    if let Some(process) = k.tasks.processes.get_mut(id) {
-        process.token = Some(token);
-        process.init_of = ns;
-        process.unkillable = ns.is_some();
-    }
-    id
 }
 
 #[cfg(test)]
@@ -549,5 +480,11 @@ mod tests {
             ..Args::default()
         };
         assert_eq!(wild.check(), Err(Errno::EPERM));
+        let both = Args {
+            flags: linux::CLONE_VM | linux::CLONE_SIGHAND,
+            clear_handlers: true,
+            ..Args::default()
+        };
+        assert_eq!(both.check(), Err(Errno::EINVAL));
     }
 }

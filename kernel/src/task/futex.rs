@@ -8,6 +8,7 @@ use crate::mm::frames::Origin;
 use crate::mm::user;
 use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::{Cx, Kernel};
+use linux_raw_sys::general as linux;
 
 /// [`Resume::word`] of a waiter that FUTEX_WAKE has chosen.
 const CHOSEN: u64 = 1;
@@ -29,6 +30,7 @@ fn key(k: &mut Kernel, cx: &mut Cx, addr: u64, private: bool) -> Result<WaitKey,
     let task = k.tasks.tasks.get(cx.task).ok_or(Errno::EFAULT)?;
     let mm = task.mm.as_ref().ok_or(Errno::EFAULT)?.key();
     let own = WaitKey::PrivateFutex(mm, addr);
+    user::check(addr, 4)?;
     if private {
         return Ok(own);
     }
@@ -44,8 +46,7 @@ fn key(k: &mut Kernel, cx: &mut Cx, addr: u64, private: bool) -> Result<WaitKey,
 }
 
 /// FUTEX_WAIT and FUTEX_WAIT_BITSET: waits until it is woken, if the word is still `expected`.
-/// `deadline` is monotonic; with `relative` the call goes on after a signal only with the time
-/// that is left.
+/// `deadline` is monotonic; a call that goes on after a signal has the same one.
 ///
 /// # Errors
 /// EAGAIN when the word is not `expected`, ETIMEDOUT, EINVAL, EFAULT.
@@ -57,17 +58,19 @@ pub fn wait(
     expected: u32,
     deadline: Option<u64>,
 ) -> Call {
-    let deadline = match cx.resume {
+    let late = deadline.is_some_and(|at| cx.now >= at);
+    match cx.resume {
         Some(resume) if resume.word == CHOSEN => return Ok(0),
-        Some(resume) => resume.deadline,
-        None => deadline,
-    };
+        // Whatever the word is now: it waited.
+        Some(_) if late => return Err(Errno::ETIMEDOUT.into()),
+        _ => {}
+    }
     let key = key(k, cx, addr, private)?;
     // Between this look and the parking nobody else runs.
     if user::read_u32(k, cx, addr)? != expected {
         return Err(Errno::EAGAIN.into());
     }
-    if deadline.is_some_and(|at| cx.now >= at) {
+    if late {
         return Err(Errno::ETIMEDOUT.into());
     }
     let restart = if deadline.is_some() {
@@ -98,7 +101,79 @@ pub fn wake_call(
         return Err(Errno::EINVAL.into());
     }
     let key = key(k, cx, addr, private)?;
-    Ok(u64::from(wake_key(k, key, most, bits)))
+    Ok(u64::from(wake_key(k, key, at_least_one(most), bits)))
+}
+
+/// How many FUTEX_WAKE wakes: Linux looks at the count, an int, after the first.
+fn at_least_one(most: u32) -> u32 {
+    match most {
+        1..=0x7fff_ffff => most,
+        _ => 1,
+    }
+}
+
+/// FUTEX_WAKE_OP: changes the second word as `operation` says, wakes waiters on the first, and on
+/// the second if its old value compares as `operation` says. Returns how many were woken.
+///
+/// # Errors
+/// ENOSYS for an unknown operation or comparison, EINVAL, EFAULT.
+pub fn wake_op(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    (first, second): (u64, u64),
+    private: bool,
+    (most, most_second): (u32, u32),
+    operation: u32,
+) -> Call {
+    let keys = (key(k, cx, first, private)?, key(k, cx, second, private)?);
+    let (frame, offset) = user::locate(k, cx, second, Access::WRITE)?;
+    let old = loop {
+        let mut word = [0; 4];
+        cx.m.read_frame(frame, offset, &mut word);
+        let old = u32::from_le_bytes(word);
+        let new = operate(operation, old)?;
+        if cx.m.cas_u32(frame, offset, old, new) == old {
+            break old;
+        }
+    };
+    let mut woken = wake_key(k, keys.0, at_least_one(most), u32::MAX);
+    if compare(operation, old)? {
+        woken = woken.saturating_add(wake_key(k, keys.1, at_least_one(most_second), u32::MAX));
+    }
+    Ok(u64::from(woken))
+}
+
+/// The new value of a word under FUTEX_WAKE_OP (futex(2), FUTEX_OP).
+fn operate(operation: u32, old: u32) -> Result<u32, Errno> {
+    // Both arguments are 12 bits with a sign.
+    let given = ((operation << 8) as i32 >> 20) as u32;
+    let argument = match operation >> 28 & linux::FUTEX_OP_OPARG_SHIFT {
+        0 => given,
+        _ => 1 << (given & 31),
+    };
+    compare(operation, old)?;
+    match operation >> 28 & 7 {
+        linux::FUTEX_OP_SET => Ok(argument),
+        linux::FUTEX_OP_ADD => Ok(old.wrapping_add(argument)),
+        linux::FUTEX_OP_OR => Ok(old | argument),
+        linux::FUTEX_OP_ANDN => Ok(old & !argument),
+        linux::FUTEX_OP_XOR => Ok(old ^ argument),
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// Whether the old value of a word compares as FUTEX_WAKE_OP wants it.
+fn compare(operation: u32, old: u32) -> Result<bool, Errno> {
+    let (old, argument) = (old as i32, (operation << 20) as i32 >> 20);
+    match operation >> 24 & 15 {
+        linux::FUTEX_OP_CMP_EQ => Ok(old == argument),
+        linux::FUTEX_OP_CMP_NE => Ok(old != argument),
+        linux::FUTEX_OP_CMP_LT => Ok(old < argument),
+        linux::FUTEX_OP_CMP_LE => Ok(old <= argument),
+        linux::FUTEX_OP_CMP_GT => Ok(old > argument),
+        linux::FUTEX_OP_CMP_GE => Ok(old >= argument),
+        _ => Err(Errno::ENOSYS),
+    }
 }
 
 /// FUTEX_REQUEUE and FUTEX_CMP_REQUEUE: wakes some of those who wait on the first word and lets
@@ -124,17 +199,19 @@ pub fn requeue(
         }
     }
     let woken = wake_key(k, from_key, wake, u32::MAX);
-    let mut moved = 0;
-    if from_key != to_key {
-        for task in k.waits.waiters(from_key).into_iter().take(move_ as usize) {
-            let call = k.tasks.tasks.get(task).and_then(|t| t.call.as_ref());
-            let deadline = call.and_then(|c| c.resume).and_then(|r| r.deadline);
-            // Woken there by a signal, it sees its first word changed and tries again.
-            k.waits.park(task, &[to_key], deadline);
-            moved += 1;
-        }
+    let waiting = k.waits.waiters(from_key);
+    let moved = waiting.len().min(move_ as usize);
+    for task in waiting
+        .into_iter()
+        .take(moved)
+        .filter(|_| from_key != to_key)
+    {
+        let call = k.tasks.tasks.get(task).and_then(|t| t.call.as_ref());
+        let deadline = call.and_then(|c| c.resume).and_then(|r| r.deadline);
+        // Woken there by a signal, it sees its first word changed and tries again.
+        k.waits.park(task, &[to_key], deadline);
     }
-    Ok(u64::from(woken) + moved)
+    Ok(u64::from(woken).saturating_add(moved as u64))
 }
 
 /// Wakes those who wait on a word of the current task's memory, for the kernel's own words.
@@ -175,9 +252,8 @@ fn choose(k: &mut Kernel, task: TaskId, bits: u32) -> bool {
 
 /// The bitset of a parked futex call: its last argument for FUTEX_WAIT_BITSET.
 fn wanted_bits(args: &[u64; 6]) -> u32 {
-    use linux_raw_sys::general::{FUTEX_CMD_MASK, FUTEX_WAIT_BITSET};
-    let op = args[1] as u32 & FUTEX_CMD_MASK as u32;
-    if op == FUTEX_WAIT_BITSET {
+    let op = args[1] as u32 & linux::FUTEX_CMD_MASK as u32;
+    if op == linux::FUTEX_WAIT_BITSET {
         args[5] as u32
     } else {
         u32::MAX
@@ -202,26 +278,28 @@ fn walk_robust_list(k: &mut Kernel, cx: &mut Cx, head: u64) -> Result<(), Stop> 
     let tid = numbers.last().ok_or(Errno::ESRCH)?.1;
     let mut entry = user::read_u64(k, cx, head)?;
     let offset = user::read_u64(k, cx, head.wrapping_add(8))?;
-    let pending = user::read_u64(k, cx, head.wrapping_add(16))?;
+    let pending = user::read_u64(k, cx, head.wrapping_add(16))? & !1;
     for _ in 0..ROBUST_LIMIT {
         // The lowest bit tells priority inheritance, which does not matter to a dead owner.
         let here = entry & !1;
         if here == head {
             break;
         }
-        let next = user::read_u64(k, cx, here)?;
-        if here != pending & !1 {
-            mark(k, cx, here.wrapping_add(offset), tid)?;
+        let next = user::read_u64(k, cx, here);
+        if here != pending {
+            mark(k, cx, here.wrapping_add(offset), tid, false)?;
         }
-        entry = next;
+        entry = next?;
     }
-    if pending & !1 != 0 {
-        mark(k, cx, (pending & !1).wrapping_add(offset), tid)?;
+    if pending != 0 {
+        mark(k, cx, pending.wrapping_add(offset), tid, true)?;
     }
     Ok(())
 }
 
-fn mark(k: &mut Kernel, cx: &mut Cx, addr: u64, tid: u32) -> Result<(), Stop> {
+/// Marks one word if the dead thread, `tid`, owns it. If it was about to take or give it
+/// (`pending`) and nobody owns it, it may have died before it woke the next one.
+fn mark(k: &mut Kernel, cx: &mut Cx, addr: u64, tid: u32, pending: bool) -> Result<(), Stop> {
     if addr % 4 != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -230,6 +308,9 @@ fn mark(k: &mut Kernel, cx: &mut Cx, addr: u64, tid: u32) -> Result<(), Stop> {
         let mut word = [0; 4];
         cx.m.read_frame(frame, offset, &mut word);
         let old = u32::from_le_bytes(word);
+        if pending && old == 0 {
+            wake(k, cx, addr, false, 1, u32::MAX);
+        }
         if old & TID_MASK != tid {
             return Ok(());
         }
@@ -251,5 +332,43 @@ pub fn tid_of(k: &Kernel, task: TaskId) -> u32 {
     match (pid, ns) {
         (Some(pid), Some(ns)) => pid::number_in(&k.tasks, pid, ns),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FUTEX_OP of futex.h.
+    fn encode(op: u32, argument: i32, cmp: u32, with: i32) -> u32 {
+        (op & 15) << 28 | (cmp & 15) << 24 | (argument as u32 & 0xfff) << 12 | with as u32 & 0xfff
+    }
+
+    #[test]
+    fn words_change_as_futex_2_says() {
+        let new = |op, argument, old| operate(encode(op, argument, 0, 0), old);
+        assert_eq!(new(linux::FUTEX_OP_SET, -1, 7), Ok(u32::MAX));
+        assert_eq!(new(linux::FUTEX_OP_ADD, -2, 7), Ok(5));
+        assert_eq!(new(linux::FUTEX_OP_OR, 8, 7), Ok(15));
+        assert_eq!(new(linux::FUTEX_OP_ANDN, 3, 7), Ok(4));
+        assert_eq!(new(linux::FUTEX_OP_XOR, 5, 7), Ok(2));
+        let shifted = linux::FUTEX_OP_SET | linux::FUTEX_OP_OPARG_SHIFT;
+        assert_eq!(new(shifted, 31, 0), Ok(1 << 31));
+        assert_eq!(new(5, 0, 0), Err(Errno::ENOSYS));
+    }
+
+    #[test]
+    fn old_words_compare_with_their_sign() {
+        let is = |cmp, with, old| compare(encode(0, 0, cmp, with), old);
+        assert_eq!(is(linux::FUTEX_OP_CMP_EQ, -1, u32::MAX), Ok(true));
+        assert_eq!(is(linux::FUTEX_OP_CMP_LT, 0, u32::MAX), Ok(true));
+        assert_eq!(is(linux::FUTEX_OP_CMP_GE, 5, 5), Ok(true));
+        assert_eq!(is(linux::FUTEX_OP_CMP_NE, 5, 5), Ok(false));
+        assert_eq!(is(6, 0, 0), Err(Errno::ENOSYS));
+    }
+
+    #[test]
+    fn a_count_that_is_none_wakes_one() {
+        assert_eq!([0, 1, 5, u32::MAX].map(at_least_one), [1, 1, 5, 1]);
     }
 }

@@ -1,6 +1,7 @@
 //! Resource limits (getrlimit(2)).
 
-use super::{ProcessId, TaskId, cred};
+use super::signal::{self, SigInfo};
+use super::{Process, ProcessId, TaskId, cred};
 use crate::Kernel;
 use crate::error::Errno;
 use linux_raw_sys::general as linux;
@@ -31,7 +32,7 @@ pub const INITIAL: Limits = {
 /// Resources that this kernel does not count: a limit on one of them would promise what nobody
 /// keeps. (Those that cannot be used up at all here, such as RLIMIT_CORE, and those that Linux
 /// does not count either, such as RLIMIT_RSS, are not among them.)
-const NOT_COUNTED: [u32; 3] = [linux::RLIMIT_CPU, linux::RLIMIT_DATA, linux::RLIMIT_AS];
+const NOT_COUNTED: [u32; 2] = [linux::RLIMIT_DATA, linux::RLIMIT_AS];
 
 /// The limits of a process for a resource: soft and hard.
 pub fn get(k: &Kernel, process: ProcessId, resource: u32) -> Option<(u64, u64)> {
@@ -89,6 +90,46 @@ pub fn set(
         *slot = limit;
     }
     Ok(())
+}
+
+/// Nanoseconds in a second.
+const SECOND: u64 = 1_000_000_000;
+
+/// RLIMIT_CPU of a process, soft and hard, in nanoseconds, and the CPU time that it has used.
+fn cpu(process: &Process) -> (u64, u64, u64) {
+    let (soft, hard) = process.limits[linux::RLIMIT_CPU as usize];
+    let used = process.times.0.saturating_add(process.times.1);
+    (
+        soft.saturating_mul(SECOND),
+        hard.saturating_mul(SECOND),
+        used,
+    )
+}
+
+/// Nanoseconds of CPU time until RLIMIT_CPU takes effect.
+pub fn cpu_left(process: &Process) -> u64 {
+    let (soft, hard, used) = cpu(process);
+    match soft.min(hard) {
+        u64::MAX => u64::MAX,
+        limit => limit.saturating_sub(used),
+    }
+}
+
+/// Keeps RLIMIT_CPU: SIGXCPU at the soft limit and every second from then on, for which the soft
+/// limit is raised; SIGKILL at the hard one.
+pub fn keep_cpu(k: &mut Kernel, id: ProcessId) {
+    let Some(process) = k.tasks.processes.get_mut(id) else {
+        return;
+    };
+    let (soft, hard, used) = cpu(process);
+    let over = |limit| limit != u64::MAX && used >= limit;
+    if over(hard) {
+        signal::send_process(k, id, SigInfo::kernel(linux::SIGKILL));
+    } else if over(soft) {
+        let slot = &mut process.limits[linux::RLIMIT_CPU as usize].0;
+        *slot = slot.saturating_add(1);
+        signal::send_process(k, id, SigInfo::kernel(linux::SIGXCPU));
+    }
 }
 
 #[cfg(test)]

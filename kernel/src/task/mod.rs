@@ -12,6 +12,7 @@ pub mod session;
 pub mod signal;
 pub mod spawn;
 pub mod stop;
+mod table;
 pub mod timer;
 pub mod wait;
 
@@ -44,6 +45,8 @@ key! {
     FsContextId
     /// Signal handlers.
     HandlersId
+    /// A POSIX timer.
+    TimerId
 }
 
 /// A thread.
@@ -98,12 +101,29 @@ pub struct Task {
     pub parent_death_signal: u32,
     /// -20 to 19 (nice(2)): how long its time slice is.
     pub nice: i8,
+    /// SCHED_OTHER, SCHED_BATCH or SCHED_IDLE (sched(7)).
+    pub policy: u8,
     /// Pays for supplementary groups.
     pub groups_charge: Option<Charge>,
     /// How often its call has failed for want of memory and was made again.
     pub starved: u8,
     /// Nanoseconds in user mode and in the kernel.
     pub times: (u64, u64),
+    /// What is due by its CPU time.
+    pub alarms: timer::cpu::Alarms,
+    /// The CPU time by which it wants to be woken (clock_nanosleep(2)).
+    pub sleep: Option<(timer::cpu::Whose, timer::cpu::Meter, u64)>,
+}
+
+impl Task {
+    /// How nice it is to others: as nice as can be under SCHED_IDLE.
+    pub fn niceness(&self) -> i8 {
+        if u32::from(self.policy) == linux_raw_sys::general::SCHED_IDLE {
+            19
+        } else {
+            self.nice
+        }
+    }
 }
 
 /// The alternate signal stack of a task (sigaltstack(2)).
@@ -195,6 +215,8 @@ pub struct Process {
     /// Who waits for it; `None` for processes the kernel itself reaps (init, a container's init,
     /// hooks).
     pub parent: Option<ProcessId>,
+    /// Which of the parent's threads made or adopted it (wait(2), __WNOTHREAD).
+    pub parent_thread: Option<TaskId>,
     /// Those it waits for.
     pub children: BTreeSet<ProcessId>,
     /// Its process group.
@@ -223,8 +245,14 @@ pub struct Process {
     pub subreaper: bool,
     /// PR_SET_DUMPABLE: 0, 1 or 2.
     pub dumpable: u8,
-    /// ITIMER_REAL: when it goes off next, and every how many nanoseconds then; 0 for never.
-    pub itimer: Option<(u64, u64)>,
+    /// Its interval timers (setitimer(2)): ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF.
+    pub itimers: [timer::interval::Interval; 3],
+    /// Its POSIX timers (timer_create(2)), by number.
+    pub timers: BTreeMap<i32, Held<TimerId>>,
+    /// The number of its next POSIX timer.
+    pub next_timer: i32,
+    /// What is due by its CPU time.
+    pub alarms: timer::cpu::Alarms,
     /// Resource limits (getrlimit(2)): soft, hard.
     pub limits: limits::Limits,
     /// The pid namespace it is the init of.
@@ -233,11 +261,13 @@ pub struct Process {
     pub container: Option<crate::container::ContainerId>,
     /// The hook job everything it starts belongs to.
     pub hook: Option<u64>,
+    /// Registered for memory barriers of its own (membarrier(2)).
+    pub has_barrier: bool,
     /// Ran execve since fork (setpgid(2)).
     pub has_executed: bool,
-    /// CPU times of its ended threads, and of its waited-for children: user, system.
+    /// CPU times of all its threads, those that have ended included: user, system.
     pub times: (u64, u64),
-    /// Of waited-for children.
+    /// And of its waited-for children.
     pub child_times: (u64, u64),
     /// Monotonic nanoseconds at its start.
     pub started: u64,
@@ -330,8 +360,12 @@ pub struct Tasks {
     pub handlers: Arena<HandlersId, Handlers>,
     /// How many tasks each real uid has (RLIMIT_NPROC).
     pub users: BTreeMap<u32, u64>,
-    /// When ITIMER_REAL timers go off.
-    pub timers: BTreeSet<(u64, ProcessId)>,
+    /// How many real-time signals and timers each real uid has (RLIMIT_SIGPENDING).
+    pub queued: BTreeMap<u32, u64>,
+    /// POSIX timers.
+    pub timers: Arena<TimerId, timer::posix::Timer>,
+    /// When timers of the monotonic clock go off.
+    pub alarms: BTreeSet<(u64, timer::Alarm)>,
     /// The last number given to a login.
     logins: u32,
 }
@@ -371,16 +405,6 @@ impl Tasks {
         self.processes.get_mut(key).ok_or(Errno::ESRCH)
     }
 
-    /// CPU time of a process so far, of all of its threads: user, system.
-    pub fn cpu_times(&self, process: ProcessId) -> (u64, u64) {
-        let ended = self.processes.get(process).map_or((0, 0), |p| p.times);
-        let threads = self.live_threads(process);
-        let times = threads.filter_map(|t| Some(self.tasks.get(t)?.times));
-        times.fold(ended, |sum, t| {
-            (sum.0.saturating_add(t.0), sum.1.saturating_add(t.1))
-        })
-    }
-
     /// The threads of a process that have not ended, the leader first.
     pub fn live_threads(&self, process: ProcessId) -> impl Iterator<Item = TaskId> + '_ {
         let process = self.processes.get(process);
@@ -415,14 +439,29 @@ impl Tasks {
 
     /// Counts a task of a user in or out.
     pub fn count_user(&mut self, uid: u32, more: bool) {
-        let count = self.users.entry(uid).or_default();
-        *count = if more {
-            count.saturating_add(1)
-        } else {
-            count.saturating_sub(1)
-        };
-        if *count == 0 {
-            self.users.remove(&uid);
-        }
+        count(&mut self.users, uid, more);
+    }
+
+    /// Counts a queued signal or a timer of a user in or out.
+    pub fn count_signal(&mut self, uid: u32, more: bool) {
+        count(&mut self.queued, uid, more);
+    }
+
+    /// How many queued signals and timers a user has.
+    pub fn signals_of(&self, uid: u32) -> u64 {
+        self.queued.get(&uid).copied().unwrap_or(0)
+    }
+}
+
+/// Counts one more or one less of a user; who has none is not in the map.
+fn count(users: &mut BTreeMap<u32, u64>, uid: u32, more: bool) {
+    let count = users.entry(uid).or_default();
+    *count = if more {
+        count.saturating_add(1)
+    } else {
+        count.saturating_sub(1)
+    };
+    if *count == 0 {
+        users.remove(&uid);
     }
 }

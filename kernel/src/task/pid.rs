@@ -16,12 +16,52 @@ pub const MAX: u32 = 32768;
 /// Where numbers go on after [`MAX`]: the lowest are left to daemons started at boot.
 const AFTER_WRAP: u32 = 300;
 
+/// Numbers that a new process shall have (clone(2), set_tid).
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// In the innermost namespace first and then outwards; where there is none, any will do.
+    pub numbers: &'a [u32],
+    /// Whether the caller may choose (CAP_CHECKPOINT_RESTORE).
+    pub may_choose: bool,
+}
+
+impl Wanted<'_> {
+    /// None in particular.
+    pub const ANY: Wanted<'static> = Wanted {
+        numbers: &[],
+        may_choose: false,
+    };
+
+    /// Whether the one wanted in a namespace, outwards by `step`, can be had there.
+    fn check(&self, step: usize, here: &PidNs) -> Result<Option<u32>, Errno> {
+        let Some(&number) = self.numbers.get(step) else {
+            return Ok(None);
+        };
+        // The first process of a namespace is its number 1.
+        if !(1..MAX).contains(&number) || number != 1 && here.init.is_none() {
+            return Err(Errno::EINVAL);
+        }
+        if !self.may_choose {
+            return Err(Errno::EPERM);
+        }
+        if here.numbers.contains_key(&number) {
+            return Err(Errno::EEXIST);
+        }
+        Ok(Some(number))
+    }
+}
+
 /// Takes fresh numbers in `ns` and all namespaces around it, charged to `group`.
 ///
 /// # Errors
-/// ENOMEM when the init of `ns` has ended, EAGAIN when all numbers are in use (fork(2)); no
-/// memory.
-pub fn allocate(k: &mut Kernel, ns: PidNsId, group: GroupId) -> Result<Held<PidId>, Stop> {
+/// ENOMEM when the init of `ns` has ended, EAGAIN when all numbers are in use (fork(2)); EINVAL,
+/// EPERM or EEXIST for wanted numbers (clone3(2)); no memory.
+pub fn allocate(
+    k: &mut Kernel,
+    ns: PidNsId,
+    group: GroupId,
+    wanted: Wanted,
+) -> Result<Held<PidId>, Stop> {
     let mut numbers = Vec::new();
     let mut next = Some(ns);
     while let Some(id) = next {
@@ -29,10 +69,17 @@ pub fn allocate(k: &mut Kernel, ns: PidNsId, group: GroupId) -> Result<Held<PidI
         if here.dead {
             return Err(Errno::ENOMEM.into());
         }
-        let number = free_number(&here.numbers, here.last, MAX).ok_or(Errno::EAGAIN)?;
+        let number = match wanted.check(numbers.len(), here)? {
+            Some(number) => number,
+            None => free_number(&here.numbers, here.last, MAX).ok_or(Errno::EAGAIN)?,
+        };
         numbers.push((id, number));
         next = here.parent.as_ref().map(Held::key);
     }
+    if wanted.numbers.len() > numbers.len() {
+        return Err(Errno::EINVAL.into());
+    }
+    let chosen = numbers.len() - wanted.numbers.len();
     numbers.reverse();
     let held = k.ns.pid.hold(ns).ok_or(Errno::ENOMEM)?;
     let cost = Arena::<PidId, Pid>::COST;
@@ -51,10 +98,13 @@ pub fn allocate(k: &mut Kernel, ns: PidNsId, group: GroupId) -> Result<Held<PidI
         members: BTreeSet::new(),
     };
     let pid = k.tasks.pids.insert(pid, charge);
-    for (id, number) in numbers {
+    for (place, (id, number)) in numbers.into_iter().enumerate() {
         if let Some(here) = k.ns.pid.get_mut(id) {
             here.numbers.insert(number, pid.key());
-            here.last = number;
+            // Numbers that were chosen do not count for those that follow.
+            if place < chosen {
+                here.last = number;
+            }
         }
     }
     Ok(pid)

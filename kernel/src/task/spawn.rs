@@ -1,7 +1,8 @@
 //! Processes that the kernel makes itself: the first one, hooks, and the inits of containers.
 
-use super::fork::{self, PROCESS_COST, TASK_COST};
+use super::fork;
 use super::signal::{self, Signals};
+use super::table::{PROCESS_COST, TASK_COST, blank_process, insert_process, insert_task};
 use super::{
     AltStack, Cred, FaultInfo, FilesId, FsContext, FsContextId, HandlersId, PidId, Process,
     ProcessId, RunState, Task, TaskId, files, limits, pid,
@@ -117,7 +118,7 @@ fn fill(k: &mut Kernel, spawn: &Spawn, draft: &mut Draft) -> Result<(), Stop> {
     let cost = Arena::<FsContextId, FsContext>::COST;
     draft.context_charge = Some(k.groups.charge(group, cost)?);
     draft.handlers = Some(signal::new_handlers(k, None, group)?);
-    let own = pid::allocate(k, spawn.ns.pid_for_children.key(), group)?;
+    let own = pid::allocate(k, spawn.ns.pid_for_children.key(), group, pid::Wanted::ANY)?;
     draft.pids[1] = Some(k.tasks.pids.share(&own));
     draft.pids[2] = Some(k.tasks.pids.share(&own));
     draft.pids[0] = Some(own);
@@ -150,9 +151,9 @@ fn commit(
         limits: spawn.limits,
         container: spawn.container,
         hook: spawn.hook,
-        ..fork::blank_process(key, group, session, m.now())
+        ..blank_process(key, group, session, m.now())
     };
-    let id = fork::insert_process(k, shape, process);
+    let id = insert_process(k, shape, process);
     let fs = FsContext {
         root: spawn.root,
         cwd: spawn.cwd,
@@ -185,11 +186,14 @@ fn commit(
         vfork: None,
         parent_death_signal: 0,
         nice: 0,
+        policy: 0,
         groups_charge: draft.groups_charge.take(),
         starved: 0,
         times: (0, 0),
+        alarms: Default::default(),
+        sleep: None,
     };
-    let first = fork::insert_task(k, first, task);
+    let first = insert_task(k, first, task);
     if let Some(process) = k.tasks.processes.get_mut(id) {
         process.threads.push(first);
     }

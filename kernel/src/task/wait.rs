@@ -1,7 +1,7 @@
 //! Waiting for children (wait(2), waitid(2)).
 
 use super::signal::{self, IGNORE, SigInfo, code};
-use super::{Ended, PidId, Process, ProcessId, Report, exit, pid};
+use super::{Ended, PidId, Process, ProcessId, Report, TaskId, exit, pid};
 use crate::Kernel;
 use crate::error::Errno;
 use crate::wait::WaitKey;
@@ -34,6 +34,8 @@ pub struct Wanted {
     pub continued: bool,
     /// Children whose end sends SIGCHLD; `None` for all (__WALL), false for the others (__WCLONE).
     pub by_sigchld: Option<bool>,
+    /// Only children of this thread (__WNOTHREAD).
+    pub of_thread: Option<TaskId>,
 }
 
 /// What a child did.
@@ -74,7 +76,9 @@ fn is_eligible(wanted: &Wanted, child: &Process) -> bool {
         Some(by_sigchld) => (child.exit_signal == linux::SIGCHLD) == by_sigchld,
         None => true,
     };
+    let right_thread = wanted.of_thread.is_none() || wanted.of_thread == child.parent_thread;
     right_kind
+        && right_thread
         && match wanted.who {
             Who::Any => true,
             Who::Pid(pid) => child.pid == pid,
@@ -161,7 +165,7 @@ pub fn tell_parent(k: &mut Kernel, child: ProcessId, code: i32, status: u32) {
         return;
     };
     let action = action_of(k, parent);
-    let cares = action.flags & u64::from(linux::SA_NOCLDSTOP) == 0;
+    let cares = !action.has(linux::SA_NOCLDSTOP);
     if action.handler != IGNORE && cares {
         let info = SigInfo {
             signal: linux::SIGCHLD,
@@ -191,12 +195,13 @@ pub fn tell_end(k: &mut Kernel, child: ProcessId, ended: Ended) -> bool {
     };
     let (code, status) = Event::Ended(ended).code_and_status();
     let info = child_info(k, child, code, status);
-    let mut unwanted = false;
+    let (mut unwanted, mut ignored) = (false, info.signal == 0);
     if info.signal == linux::SIGCHLD {
         let action = action_of(k, parent);
-        unwanted = action.handler == IGNORE || action.flags & u64::from(linux::SA_NOCLDWAIT) != 0;
+        ignored = action.handler == IGNORE;
+        unwanted = ignored || action.has(linux::SA_NOCLDWAIT);
     }
-    if info.signal != 0 {
+    if !ignored {
         signal::send_process(k, parent, info);
     }
     k.waits.wake(WaitKey::Child(parent));

@@ -23,7 +23,10 @@ pub enum Delivered {
 /// frame for a handler. A call it was parked in ends with EINTR or is made again, by its restart
 /// class.
 pub fn deliver(k: &mut Kernel, cx: &mut Cx) -> Delivered {
-    while let Some(step) = next(k, cx.task) {
+    while let Some(step) = next(k, cx.task, cx.now) {
+        if !matches!(step, Step::Handle(..)) {
+            interrupt(k, cx.task);
+        }
         match step {
             Step::Drop => {}
             Step::Stop => {
@@ -60,7 +63,7 @@ enum Step {
 }
 
 /// Takes the next pending signal and decides about it; `None` when there is nothing (more).
-fn next(k: &mut Kernel, id: TaskId) -> Option<Step> {
+fn next(k: &mut Kernel, id: TaskId, now: u64) -> Option<Step> {
     let task = k.tasks.tasks.get(id)?;
     let process = k.tasks.processes.get(task.process)?;
     if task.state == RunState::Dead {
@@ -78,7 +81,7 @@ fn next(k: &mut Kernel, id: TaskId) -> Option<Step> {
         return Some(Step::Stop);
     }
     let (wanted, unkillable) = (!(task.mask & !UNBLOCKABLE), process.unkillable);
-    let info = take(k, id, wanted)?;
+    let info = take(k, id, wanted, now)?;
     let action = take_action(k, id, info.signal);
     Some(decide(k, id, info, action, unkillable))
 }
@@ -91,7 +94,7 @@ fn take_action(k: &mut Kernel, id: TaskId, signal: u32) -> Action {
         return Action::default();
     };
     let action = handlers.get(signal);
-    if action.handler > IGNORE && action.flags & u64::from(linux::SA_RESETHAND) != 0 {
+    if action.handler > IGNORE && action.has(linux::SA_RESETHAND) {
         let reset = Action {
             handler: DEFAULT,
             ..action
@@ -150,10 +153,10 @@ fn handle(k: &mut Kernel, cx: &mut Cx, info: &SigInfo, action: &Action) {
         }
     }
     if let Some(task) = k.tasks.tasks.get_mut(cx.task) {
-        let own = if action.flags & u64::from(linux::SA_NODEFER) == 0 {
-            bit(info.signal)
-        } else {
+        let own = if action.has(linux::SA_NODEFER) {
             0
+        } else {
+            bit(info.signal)
         };
         task.mask = (task.mask | action.mask | own) & !UNBLOCKABLE;
     }
@@ -172,6 +175,22 @@ pub fn bad_frame(k: &mut Kernel, cx: &mut Cx, during: u32) {
     super::force(k, cx, SigInfo::kernel(linux::SIGSEGV));
 }
 
+/// Ends a call that even a signal without a handler interrupts.
+fn interrupt(k: &mut Kernel, id: TaskId) {
+    let Some(task) = k.tasks.tasks.get_mut(id) else {
+        return;
+    };
+    let call = task.call.take_if(|call| call.restart == Restart::Never);
+    let Some(call) = call else {
+        return;
+    };
+    task.sigwait = 0;
+    task.regs.rax = Errno::EINTR.negative();
+    if let Some(mask) = call.resume.and_then(|r| r.saved_mask) {
+        task.mask = mask;
+    }
+}
+
 /// Ends the call that a handler interrupts: with what it has done, EINTR, or so that it is made
 /// again after the handler. Returns the mask that the call would have put back.
 fn end_call(k: &mut Kernel, id: TaskId, action: &Action) -> Option<u64> {
@@ -181,8 +200,8 @@ fn end_call(k: &mut Kernel, id: TaskId, action: &Action) -> Option<u64> {
     let resume = call.resume.unwrap_or_default();
     let again = match call.restart {
         Restart::NoIntr | Restart::Killable => true,
-        Restart::Sys => action.flags & u64::from(linux::SA_RESTART) != 0,
-        Restart::NoHand | Restart::Block => false,
+        Restart::Sys => action.has(linux::SA_RESTART),
+        Restart::NoHand | Restart::Block | Restart::Never => false,
     };
     if resume.done > 0 {
         task.regs.rax = resume.done;

@@ -77,7 +77,7 @@ pub fn build(
 ) -> Result<(), Stop> {
     k.store_fpu(cx.m);
     let task = k.tasks.tasks.get(cx.task).ok_or(Errno::EFAULT)?;
-    if action.flags & u64::from(linux::SA_RESTORER) == 0 {
+    if !action.has(linux::SA_RESTORER) {
         return Err(Errno::EFAULT.into());
     }
     let place = place(task.regs.rsp, task.altstack, action.flags).ok_or(Errno::EFAULT)?;
@@ -91,12 +91,7 @@ pub fn build(
 }
 
 fn enter(task: &mut Task, info: &SigInfo, action: &Action, place: &Place) {
-    task.fault = if info.is_fault() {
-        info.fault()
-    } else {
-        task.fault
-    };
-    if task.altstack.autodisarm && place.on_alternate {
+    if task.altstack.autodisarm {
         task.altstack = AltStack::default();
     }
     *task.fpu = FpuArea::INITIAL;
@@ -115,7 +110,6 @@ fn enter(task: &mut Task, info: &SigInfo, action: &Action, place: &Place) {
 struct Place {
     frame: u64,
     fpu: u64,
-    on_alternate: bool,
 }
 
 /// Whether a stack pointer is on the alternate stack.
@@ -140,26 +134,17 @@ fn place(rsp: u64, stack: AltStack, flags: u64) -> Option<Place> {
     if (entering || nested) && !fits {
         return None;
     }
-    Some(Place {
-        frame,
-        fpu,
-        on_alternate: entering || nested,
-    })
+    Some(Place { frame, fpu })
 }
 
 fn encode(task: &Task, info: &SigInfo, action: &Action, mask: u64, place: &Place) -> Vec<u8> {
     let regs = &task.regs;
-    let fault = if info.is_fault() {
-        info.fault()
-    } else {
-        task.fault
-    };
     let frame = Writer::new()
         .u64(action.restorer)
         .u64(UC_FLAGS)
         .u64(0)
         .bytes(&encode_stack(task.altstack, regs.rsp));
-    let frame = sigcontext(frame, regs, &fault, mask, place.fpu)
+    let frame = sigcontext(frame, regs, &task.fault, mask, place.fpu)
         .u64(mask)
         .bytes(&siginfo(info));
     let gap = place.fpu.saturating_sub(place.frame) as usize;

@@ -1,11 +1,12 @@
 //! Sending: what is dropped at once, what is queued, and who wakes (kill(2), sigqueue(3)).
 
+use super::queue::{Paid, QUEUED_COST, discard_own};
 use super::{
-    Action, DEFAULT, FIRST_REALTIME, IGNORE, LAST, QUEUED_COST, Reaction, STOPPING, SigInfo,
+    Action, DEFAULT, FIRST_REALTIME, IGNORE, LAST, Reaction, STOPPING, SigInfo, Signals,
     UNBLOCKABLE, action, bit, code, default_action, discard, interrupts,
 };
 use crate::error::Errno;
-use crate::task::{PidId, ProcessId, RunState, TaskId, limits, pid, stop};
+use crate::task::{PidId, ProcessId, RunState, TaskId, TimerId, limits, pid, stop};
 use crate::{Cx, Kernel};
 use linux_raw_sys::general as linux;
 
@@ -21,12 +22,19 @@ pub enum Target {
 /// Sends a signal of the kernel to a process. SIGKILL and SIGSTOP reach even an init.
 pub fn send_process(k: &mut Kernel, process: ProcessId, info: SigInfo) {
     // Only queued real-time signals can be refused, and nobody waits for the kernel's.
-    let _ = send(k, Target::Process(process), info, true);
+    let _ = send(k, Target::Process(process), info, true, None);
 }
 
 /// Sends a signal of the kernel to a thread.
 pub fn send_task(k: &mut Kernel, task: TaskId, info: SigInfo) {
-    let _ = send(k, Target::Task(task), info, true);
+    let _ = send(k, Target::Task(task), info, true, None);
+}
+
+/// Sends the signal of a timer, which pays for it; returns whether it waits now, and did not come
+/// to nothing at once.
+pub fn send_timer(k: &mut Kernel, target: Target, info: SigInfo, timer: TimerId) -> bool {
+    // What is paid for already is not refused.
+    send(k, target, info, false, Some(timer)).unwrap_or(false)
 }
 
 /// Sends a signal of the kernel to every process of a group.
@@ -72,20 +80,19 @@ pub fn send_from(
     if info.code == code::USER || info.code == code::TKILL || from_outside {
         info.pid = number;
     }
-    send(k, target, info, from_outside)
+    send(k, target, info, from_outside, None)?;
+    Ok(())
 }
 
-/// Whether `sender` may send `signal` to a process (kill(2), "permission").
-pub fn allowed(k: &Kernel, sender: TaskId, process: ProcessId, signal: u32) -> bool {
+/// Whether `sender` may send `signal` (kill(2), "permission").
+pub fn allowed(k: &Kernel, sender: TaskId, target: Target, signal: u32) -> bool {
     let tasks = &k.tasks;
-    let Some(from) = tasks.tasks.get(sender) else {
-        return false;
+    let to = match target {
+        Target::Process(process) => tasks.leader(process),
+        Target::Task(task) => Some(task),
     };
-    let Some(process) = tasks.processes.get(process) else {
-        return false;
-    };
-    let leader = process.threads.first().and_then(|t| tasks.tasks.get(*t));
-    let Some(to) = leader else {
+    let (Some(from), Some(to)) = (tasks.tasks.get(sender), to.and_then(|t| tasks.tasks.get(t)))
+    else {
         return false;
     };
     let ids = [to.cred.suid, to.cred.uid];
@@ -96,8 +103,8 @@ pub fn allowed(k: &Kernel, sender: TaskId, process: ProcessId, signal: u32) -> b
     {
         return true;
     }
-    let session = tasks.processes.get(from.process).map(|p| p.session.key());
-    signal == linux::SIGCONT && session == Some(process.session.key())
+    let session = |process| tasks.processes.get(process).map(|p| p.session.key());
+    signal == linux::SIGCONT && session(from.process) == session(to.process)
 }
 
 fn process_of(k: &Kernel, target: Target) -> Option<ProcessId> {
@@ -115,25 +122,32 @@ fn representative(k: &Kernel, target: Target) -> Option<TaskId> {
     }
 }
 
-fn send(k: &mut Kernel, target: Target, info: SigInfo, force: bool) -> Result<(), Errno> {
+/// Sends a signal, of a timer if there is one; returns whether it waits now.
+fn send(
+    k: &mut Kernel,
+    target: Target,
+    info: SigInfo,
+    force: bool,
+    timer: Option<TimerId>,
+) -> Result<bool, Errno> {
     let signal = info.signal;
     let (Some(process), Some(task)) = (process_of(k, target), representative(k, target)) else {
-        return Ok(());
+        return Ok(false);
     };
     if signal == 0 || signal > LAST {
-        return Ok(());
+        return Ok(false);
     }
     let ended = (k.tasks.processes.get(process)).is_none_or(|p| p.ending.is_some());
     if ended || !k.tasks.is_alive(task) {
-        return Ok(());
+        return Ok(false);
     }
     settle_stops(k, process, signal);
     if is_dropped(k, process, task, signal, force) {
-        return Ok(());
+        return Ok(false);
     }
-    queue(k, target, process, info)?;
+    queue(k, target, process, info, timer)?;
     wake(k, target, process, signal);
-    Ok(())
+    Ok(true)
 }
 
 /// A stop signal takes back a pending SIGCONT and the other way round; SIGCONT continues at once,
@@ -186,46 +200,52 @@ fn is_ignored(signal: u32, mask: u64, action: Action, unkillable: bool, force: b
     }
 }
 
-fn queue(k: &mut Kernel, target: Target, process: ProcessId, info: SigInfo) -> Result<(), Errno> {
-    let most = limits::soft(k, process, linux::RLIMIT_SIGPENDING);
-    let Some(group) = k.tasks.group_of(process) else {
-        return Ok(());
-    };
-    let Some(process) = k.tasks.processes.get_mut(process) else {
-        return Ok(());
-    };
-    let pending = match target {
-        Target::Process(_) => &mut process.pending,
-        Target::Task(task) => match k.tasks.tasks.get_mut(task) {
-            Some(task) => &mut task.pending,
-            None => return Ok(()),
+fn queue(
+    k: &mut Kernel,
+    target: Target,
+    process: ProcessId,
+    info: SigInfo,
+    timer: Option<TimerId>,
+) -> Result<(), Errno> {
+    let waits = pending_of(k, target).is_some_and(|p| p.set & bit(info.signal) != 0);
+    let paid = match timer {
+        Some(timer) => Paid::Timer(timer),
+        // One of each is enough.
+        None if info.signal < FIRST_REALTIME && waits => return Ok(()),
+        None if info.signal < FIRST_REALTIME => Paid::Nobody,
+        None => match pay(k, process) {
+            Some(paid) => paid,
+            // kill(2) never fails for want of room: the signal is pending, without its information.
+            None if info.code == code::USER && waits => return Ok(()),
+            None if info.code == code::USER => Paid::Nobody,
+            None => return Err(Errno::EAGAIN),
         },
     };
-    let waits = pending.set & bit(info.signal) != 0;
-    if info.signal < FIRST_REALTIME {
-        // One of each is enough.
-        if !waits {
-            pending.push(info, None);
-        }
-        return Ok(());
-    }
-    let room = (pending.len() as u64) < most;
-    let charge = if room {
-        k.groups.charge(group, QUEUED_COST).ok()
-    } else {
-        None
-    };
-    match charge {
-        Some(charge) => pending.push(info, Some(charge)),
-        // kill(2) never fails for want of room: the signal is pending, without its information.
-        None if info.code == code::USER => {
-            if !waits {
-                pending.push(info, None);
-            }
-        }
-        None => return Err(Errno::EAGAIN),
+    // It exists: whoever sends has looked.
+    if let Some(pending) = pending_of(k, target) {
+        pending.push(info, paid);
     }
     Ok(())
+}
+
+fn pending_of(k: &mut Kernel, target: Target) -> Option<&mut Signals> {
+    match target {
+        Target::Process(process) => k.tasks.processes.get_mut(process).map(|p| &mut p.pending),
+        Target::Task(task) => k.tasks.tasks.get_mut(task).map(|t| &mut t.pending),
+    }
+}
+
+/// Charges a queued signal to the receiver's group and its user (RLIMIT_SIGPENDING).
+fn pay(k: &mut Kernel, process: ProcessId) -> Option<Paid> {
+    let most = limits::soft(k, process, linux::RLIMIT_SIGPENDING);
+    let leader = k.tasks.tasks.get(k.tasks.leader(process)?)?;
+    let (group, uid) = (leader.group.key(), leader.cred.uid);
+    if k.tasks.signals_of(uid) >= most {
+        return None;
+    }
+    let charge = k.groups.charge(group, QUEUED_COST).ok()?;
+    k.tasks.count_signal(uid, true);
+    Some(Paid::By(charge, uid))
 }
 
 fn wake(k: &mut Kernel, target: Target, process: ProcessId, signal: u32) {
@@ -284,9 +304,9 @@ pub fn force(k: &mut Kernel, cx: &mut Cx, info: SigInfo) {
             process.unkillable = false;
         }
     }
-    discard(k, cx.task, bit(signal));
+    discard_own(k, cx.task, bit(signal));
     if let Some(task) = k.tasks.tasks.get_mut(cx.task) {
-        task.pending.push(info, None);
+        task.pending.push(info, Paid::Nobody);
     }
 }
 

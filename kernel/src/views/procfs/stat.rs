@@ -126,11 +126,7 @@ fn any_stat(k: &Kernel, node: ViewNode, whole: bool) -> Content {
     let may_look = subject.check_access(s).is_ok();
     let mm = memory::of(k, &subject);
     let shown = mm.filter(|_| may_look);
-    let (user, system) = if whole {
-        s.tasks.cpu_times(subject.process)
-    } else {
-        task.times
-    };
+    let (user, system) = if whole { process.times } else { task.times };
     let signals = signals(s, task);
     let stat = Stat {
         ppid: subject.see_process(s, process.parent),
