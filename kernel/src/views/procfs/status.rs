@@ -152,7 +152,7 @@ fn memory_lines(text: &mut Text, mm: &Mm) {
 
 fn signal_lines(s: &Source, text: &mut Text, process: &Process, task: &Task) {
     let (ignored, caught) = signals(s, task);
-    let queued = task.pending.len() + process.pending.len();
+    let queued = s.tasks.signals_of(task.cred.uid);
     let limit = process.limits.get(11).map_or(0, |l| l.0);
     put!(text, "Threads:\t{}\n", process.threads.len());
     put!(text, "SigQ:\t{queued}/{limit}\n");
