@@ -4,7 +4,7 @@ use crate::arena::Held;
 use crate::error::{Errno, Stop};
 use crate::fs::superblock::{self, Limits, TmpfsOptions};
 use crate::fs::walk::Start;
-use crate::fs::{Access, Actor, Pos, Store, Time, cpio, mount, open};
+use crate::fs::{Access, Actor, Pos, Store, Time, cpio, mount};
 use crate::machine::Machine;
 use crate::mm::exec::{self, Caller, Image, Program};
 use crate::ns::NsSet;
@@ -183,7 +183,7 @@ fn console(k: &mut Kernel, start: Start) -> Result<Held<FilesId>, Stop> {
     let Ok(crate::fs::walk::Found::Here(location)) = found else {
         return Ok(files::of_files(k, group, Vec::new())?);
     };
-    let file = open::open(&mut Store::of(k), group, location, linux::O_RDWR)?;
+    let file = crate::io::terminal::first(k, group, location)?;
     let (second, third) = (k.fs.files.share(&file), k.fs.files.share(&file));
     Ok(files::of_files(
         k,

@@ -13,7 +13,8 @@ use crate::ns::Namespaces;
 use crate::sched::{self, Sched};
 use crate::task::signal::{self, Delivered};
 use crate::task::{RunState, TaskId, Tasks, timer};
-use crate::wait::{WaitKey, Waits};
+use crate::tty::{self, Terminals};
+use crate::wait::Waits;
 use crate::work::{Job, Work};
 use crate::{Cx, mm, syscall};
 use alloc::collections::BTreeSet;
@@ -44,6 +45,8 @@ pub struct Kernel {
     pub sched: Sched,
     /// Long work.
     pub work: Work,
+    /// Terminals.
+    pub terminals: Terminals,
     /// What devices remember.
     pub devices: Devices,
     /// How busy the machine is.
@@ -70,6 +73,7 @@ impl Kernel {
             waits: Waits::default(),
             sched: Sched::default(),
             work: Work::default(),
+            terminals: Terminals::default(),
             devices: Devices::default(),
             load: Load::default(),
             power: None,
@@ -89,11 +93,10 @@ impl Kernel {
         if let Some(current) = self.sched.current {
             timer::cpu::expire(self, current, now);
         }
+        tty::port::expire(self, m, now);
         crate::container::expire(self, m, now);
         match (trap, self.sched.current) {
-            (Trap::Input, _) => self
-                .waits
-                .wake(WaitKey::Input(crate::machine::Port::Console)),
+            (Trap::Input, _) => tty::port::input(self, m),
             (Trap::Timer | Trap::Idle, _) | (_, None) => {}
             (Trap::Syscall, Some(task)) => {
                 let mut cx = Cx {
@@ -267,6 +270,7 @@ impl Kernel {
     fn next(&mut self, m: &mut dyn Machine, now: u64) -> Next {
         loop {
             if let Some(power) = self.power {
+                tty::port::last_output(self, m);
                 return Next::PowerOff(power);
             }
             self.queue_woken();
@@ -401,7 +405,9 @@ impl Kernel {
     fn next_deadline(&self) -> u64 {
         let timers = timer::next_deadline(&self.tasks);
         let hooks = self.containers.next_deadline();
-        self.waits.next_deadline().min(timers).min(hooks)
+        let console = self.terminals.next_deadline();
+        let waits = self.waits.next_deadline();
+        waits.min(timers).min(hooks).min(console)
     }
 
     /// Puts a task that was stopped, parked or new on the run queue.

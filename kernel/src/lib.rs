@@ -31,6 +31,7 @@ pub mod ns;
 pub mod sched;
 pub mod syscall;
 pub mod task;
+pub mod tty;
 pub mod views;
 pub mod wait;
 pub mod wire;

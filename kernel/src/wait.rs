@@ -23,6 +23,8 @@ pub enum WaitKey {
     Vfork(TaskId),
     /// Bytes arrived at a console port.
     Input(crate::machine::Port),
+    /// A terminal: input, room for output, a hangup, changed settings.
+    Terminal(crate::tty::TtyId),
     /// A container changed its state, or its operation can go on.
     Container(crate::container::ContainerId),
     /// A process has ended (waiters that are not its parent).

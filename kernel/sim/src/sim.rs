@@ -4,7 +4,7 @@ use crate::image::{archive, base, elf};
 use crate::script::{Op, Script};
 use crate::{Config, SimMachine};
 use berth_kernel::Kernel;
-use berth_kernel::machine::{Access, Machine, Next, PowerOff, Space, Trap, UserRegs};
+use berth_kernel::machine::{Access, Machine, Next, Port, PowerOff, Space, Trap, UserRegs};
 use std::collections::BTreeSet;
 
 /// Nanoseconds that an operation takes.
@@ -128,6 +128,17 @@ impl Sim {
             );
         }
         self.next = self.kernel.on_trap(&mut self.machine, regs, trap);
+    }
+
+    /// Types at the console, whoever runs.
+    pub fn type_in(&mut self, keys: &[u8]) {
+        let input = self.machine.input.entry(Port::Console).or_default();
+        input.extend(keys);
+        let regs = match self.next {
+            Next::Run { regs, .. } => regs,
+            _ => UserRegs::default(),
+        };
+        self.trap(regs, Trap::Input);
     }
 
     /// What a program told by a name, in order.

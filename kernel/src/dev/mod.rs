@@ -5,15 +5,11 @@
 
 mod kmsg;
 mod random;
-mod serial;
-
-pub use serial::Console;
 
 use crate::error::{Errno, Stop};
 use crate::fs::inode::Device as Number;
-use crate::machine::{Machine, Port};
-use crate::wait::WaitKey;
-use crate::{Cx, Kernel};
+use crate::machine::Port;
+use crate::{Cx, Kernel, tty};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
@@ -23,8 +19,6 @@ const PASS: usize = 64 << 10;
 /// What devices remember.
 #[derive(Default)]
 pub struct Devices {
-    /// The console's input.
-    pub console: Console,
     /// The random number of this boot (/proc/sys/kernel/random/boot_id), once somebody asked.
     pub boot_id: Option<u128>,
     /// What programs have stirred into the random numbers.
@@ -44,10 +38,23 @@ pub enum Device {
     Random,
     /// 1:11, the kernel's log: programs can only write to it.
     Kmsg,
-    /// 5:0, the controlling terminal.
-    Tty,
-    /// 5:1 and 4:64 to 4:67.
+    /// 4:65 to 4:67, as mere bytes.
     Serial(Port),
+    /// A terminal: opened as a file of its own kind, and not known here.
+    Terminal(Terminal),
+}
+
+/// The devices that are terminals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Terminal {
+    /// 5:0, the controlling terminal of who opens it.
+    Own,
+    /// 5:1, the console.
+    Console,
+    /// 4:64, the console's serial line.
+    Serial,
+    /// 240:0 (for local use): the port behind it as mere bytes, and no terminal.
+    Port,
 }
 
 /// A character device's number, as nodes in file systems have it.
@@ -91,8 +98,10 @@ pub fn find(major: u32, minor: u32) -> Option<Device> {
         (1, 7) => Device::Full,
         (1, 8 | 9) => Device::Random,
         (1, 11) => Device::Kmsg,
-        (5, 0) => Device::Tty,
-        (5, 1) | (4, 64) => Device::Serial(Port::Console),
+        (5, 0) => Device::Terminal(Terminal::Own),
+        (5, 1) => Device::Terminal(Terminal::Console),
+        (4, 64) => Device::Terminal(Terminal::Serial),
+        (240, 0) => Device::Terminal(Terminal::Port),
         (4, 65) => Device::Serial(Port::Log),
         (4, 66) => Device::Serial(Port::Control),
         (4, 67) => Device::Serial(Port::Errors),
@@ -103,30 +112,22 @@ pub fn find(major: u32, minor: u32) -> Option<Device> {
 /// Whether a device can be opened with these O_* flags.
 ///
 /// # Errors
-/// ENXIO for /dev/tty, as no process has a controlling terminal; EPERM for reading the kernel's
-/// log; EBUSY for the port that the kernel's log goes to.
+/// EPERM for reading the kernel's log; EBUSY for the port that the kernel's log goes to.
 pub fn open(device: Device, flags: u32) -> Result<(), Errno> {
     match device {
-        Device::Tty => Err(Errno::ENXIO),
+        Device::Terminal(_) => Err(Errno::ENXIO),
         Device::Kmsg if flags & linux::O_ACCMODE != linux::O_WRONLY => Err(Errno::EPERM),
         Device::Serial(Port::Log) => Err(Errno::EBUSY),
         _ => Ok(()),
     }
 }
 
-/// Takes at most `max` bytes (fewer than asked for is no end, except none: end of file) out of a
-/// device opened with `flags`. The bytes are gone then: prepare their destination first.
+/// Takes at most `max` bytes (none: end of file) out of a device. The bytes are gone then: prepare
+/// their destination first.
 ///
 /// # Errors
-/// Waits for console input, or EAGAIN with O_NONBLOCK; EIO from a port that has no input; no
-/// memory.
-pub fn read(
-    k: &mut Kernel,
-    cx: &mut Cx,
-    device: Device,
-    flags: u32,
-    max: usize,
-) -> Result<Vec<u8>, Stop> {
+/// EIO from a port, which has no input; EPERM; no memory.
+pub fn read(k: &mut Kernel, cx: &mut Cx, device: Device, max: usize) -> Result<Vec<u8>, Stop> {
     let max = max.min(PASS);
     match device {
         _ if max == 0 => Ok(Vec::new()),
@@ -137,9 +138,8 @@ pub fn read(
             k.devices.random.fill(cx.m, &mut bytes);
             Ok(bytes)
         }
-        Device::Serial(Port::Console) => serial::read(k, cx, flags, max),
-        Device::Serial(_) => Err(Errno::EIO.into()),
-        Device::Kmsg | Device::Tty => Err(Errno::EPERM.into()),
+        Device::Serial(_) | Device::Terminal(_) => Err(Errno::EIO.into()),
+        Device::Kmsg => Err(Errno::EPERM.into()),
     }
 }
 
@@ -168,43 +168,19 @@ pub fn write(
             kmsg::write(k, cx, bytes);
             Ok(bytes.len())
         }
-        Device::Serial(port) => serial::write(cx, port, flags, bytes),
-        Device::Tty => Err(Errno::ENXIO.into()),
+        Device::Serial(port) => tty::port::write(cx, port, flags & linux::O_NONBLOCK != 0, bytes),
+        Device::Terminal(_) => Err(Errno::EIO.into()),
     }
 }
 
-/// What a device is ready for now: POLLIN, POLLOUT.
-pub fn poll(k: &mut Kernel, m: &mut dyn Machine, device: Device) -> u32 {
+/// What a device is ready for, always: POLLIN, POLLOUT.
+pub fn poll(device: Device) -> u32 {
     match device {
-        Device::Serial(Port::Console) => {
-            k.devices.console.receive(m);
-            if k.devices.console.is_empty() {
-                linux::POLLOUT
-            } else {
-                linux::POLLIN | linux::POLLOUT
-            }
-        }
         Device::Kmsg | Device::Serial(_) => linux::POLLOUT,
-        Device::Null | Device::Zero | Device::Full | Device::Random | Device::Tty => {
+        Device::Null | Device::Zero | Device::Full | Device::Random | Device::Terminal(_) => {
             linux::POLLIN | linux::POLLOUT
         }
     }
-}
-
-/// What wakes those who wait for a device to become ready; `None` if it always is.
-pub fn wait_key(device: Device) -> Option<WaitKey> {
-    match device {
-        Device::Serial(Port::Console) => Some(WaitKey::Input(Port::Console)),
-        _ => None,
-    }
-}
-
-/// Device control (ioctl(2)).
-///
-/// # Errors
-/// ENOTTY: no device is a terminal yet, and none promises to be one (isatty(3) asks TCGETS).
-pub fn ioctl(_device: Device, _request: u32) -> Result<u64, Errno> {
-    Err(Errno::ENOTTY)
 }
 
 /// `len` zero bytes, if there is memory for them.
@@ -231,7 +207,6 @@ mod tests {
 
     #[test]
     fn what_cannot_be_opened_says_why() {
-        assert_eq!(open(Device::Tty, 2), Err(Errno::ENXIO));
         assert_eq!(open(Device::Kmsg, linux::O_RDWR), Err(Errno::EPERM));
         assert_eq!(open(Device::Kmsg, linux::O_WRONLY), Ok(()));
         assert_eq!(open(Device::Serial(Port::Log), 1), Err(Errno::EBUSY));

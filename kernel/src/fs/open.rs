@@ -5,6 +5,7 @@ use super::{FileId, Fs, HeldPos, InodeId, Location, Node, PipeId, Pos, Store, Vi
 use crate::arena::{Arena, Held};
 use crate::cgroup::{Charge, GroupId};
 use crate::error::{Errno, NoMem, Stop};
+use crate::tty::OpenTerminal;
 use crate::views::{Opened, Telling};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -38,6 +39,8 @@ pub enum FileKind {
     Device(Device),
     /// A file of a view.
     View(ViewFile),
+    /// A terminal.
+    Terminal(OpenTerminal),
     /// Only a place (O_PATH).
     Path,
 }
@@ -253,10 +256,10 @@ pub fn fifo(st: &mut Store, group: GroupId, id: InodeId) -> Result<PipeId, Stop>
 }
 
 impl Store<'_> {
-    /// Gives an open file back; the last reference closes it. What a view's file kept alive is the
-    /// caller's to close.
-    #[must_use = "a view's file keeps something alive"]
-    pub fn release_file(&mut self, held: Held<FileId>) -> Option<Opened> {
+    /// Gives an open file back; the last reference closes it. What it was comes back if it kept
+    /// something alive that is not a file: the caller's to close.
+    #[must_use = "some files keep something alive"]
+    pub fn release_file(&mut self, held: Held<FileId>) -> Option<FileKind> {
         let id = held.key();
         let (file, charge) = self.fs.files.release(held)?;
         self.groups.give_back(charge);
@@ -270,8 +273,7 @@ impl Store<'_> {
                 pipe::release(self, pipe);
                 None
             }
-            FileKind::View(file) => Some(file.opened),
-            _ => None,
+            kind => Some(kind),
         }
     }
 }

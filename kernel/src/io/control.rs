@@ -1,15 +1,15 @@
 //! Readiness, control, size of open files (poll(2), ioctl(2), ftruncate(2)).
 
 use super::read::find_device;
-use super::take_turns;
 use super::write::{group, size_limit, too_big, written};
+use super::{take_turns, terminal};
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::FileKind;
 use crate::fs::{FileId, InodeId, Store, pages, pipe};
 use crate::machine::{Machine, PAGE};
 use crate::mm::{self, user};
 use crate::wait::WaitKey;
-use crate::{Cx, Kernel, dev};
+use crate::{Cx, Kernel, dev, tty};
 use linux_raw_sys::{general as linux, ioctl as request};
 
 /// What an open file is ready for now (POLL* bits), and what wakes those who wait for a change;
@@ -33,9 +33,13 @@ pub fn poll(
             let pipe = k.fs.pipes.get(key).ok_or(Errno::EBADF)?;
             return Ok((pipe_ready(pipe, reads, writes), Some(WaitKey::Pipe(key))));
         }
+        FileKind::Terminal(terminal) => {
+            let (ready, key) = tty::transfer::poll(k, m, terminal.end());
+            return Ok((ready, Some(key)));
+        }
         FileKind::Device(device) => find_device(device)?,
     };
-    let mut ready = dev::poll(k, m, device);
+    let mut ready = dev::poll(device);
     for (plain, normal) in [
         (linux::POLLIN, linux::POLLRDNORM),
         (linux::POLLOUT, linux::POLLWRNORM),
@@ -44,7 +48,7 @@ pub fn poll(
             ready |= normal;
         }
     }
-    Ok((ready, dev::wait_key(device)))
+    Ok((ready, None))
 }
 
 fn pipe_ready(pipe: &pipe::Pipe, reads: bool, writes: bool) -> u32 {
@@ -73,6 +77,7 @@ fn pipe_ready(pipe: &pipe::Pipe, reads: bool, writes: bool) -> u32 {
 /// # Errors
 /// ENOTTY for what is not known of this kind of file; EFAULT.
 pub fn ioctl(k: &mut Kernel, cx: &mut Cx, id: FileId, what: u32, arg: u64) -> Call {
+    let file = k.fs.file(id)?;
     match what {
         request::FIONBIO => {
             let mut on = [0; 4];
@@ -84,18 +89,13 @@ pub fn ioctl(k: &mut Kernel, cx: &mut Cx, id: FileId, what: u32, arg: u64) -> Ca
             }
             Ok(0)
         }
+        _ if matches!(file.kind, FileKind::Terminal(_)) => terminal::ioctl(k, cx, id, what, arg),
         request::FIONREAD => {
             let bytes = readable(k, id)?;
             let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
             user::copy_out(k, cx, arg, &bytes.to_le_bytes(), 0)
         }
-        _ => match &k.fs.file(id)?.kind {
-            FileKind::Device(device) => {
-                let device = find_device(device)?;
-                Ok(dev::ioctl(device, what)?)
-            }
-            _ => Err(Errno::ENOTTY.into()),
-        },
+        _ => Err(Errno::ENOTTY.into()),
     }
 }
 

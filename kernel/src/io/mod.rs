@@ -7,6 +7,7 @@
 mod control;
 mod list;
 mod read;
+pub mod terminal;
 mod write;
 
 pub use control::{ioctl, poll, reserve, truncate};
@@ -16,9 +17,10 @@ pub use write::{write, write_kernel};
 
 use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
+use crate::fs::open::FileKind;
 use crate::fs::{FileId, Store};
 use crate::wait::{Pending, Restart, Resume};
-use crate::{Cx, Kernel, views};
+use crate::{Cx, Kernel, tty, views};
 
 /// Bytes of one pass.
 pub const PASS: u64 = 64 << 10;
@@ -32,8 +34,10 @@ pub type Segment = (u64, u64);
 
 /// Gives an open file back; the last reference closes it.
 pub fn release(k: &mut Kernel, file: Held<FileId>) {
-    if let Some(opened) = Store::of(k).release_file(file) {
-        views::close(k, opened);
+    match Store::of(k).release_file(file) {
+        Some(FileKind::View(file)) => views::close(k, file.opened),
+        Some(FileKind::Terminal(terminal)) => tty::close(k, terminal),
+        _ => {}
     }
 }
 

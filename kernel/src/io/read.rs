@@ -1,6 +1,6 @@
 //! Reading (read(2)).
 
-use super::{PASS, Segment, TURN, end, place, take_turns, total, wait};
+use super::{PASS, Segment, TURN, end, place, take_turns, terminal, total, wait};
 use crate::dev;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::{Device, Times};
@@ -10,6 +10,7 @@ use crate::fs::pages::{self, SIZE_MAX};
 use crate::fs::{FileId, InodeId, MountId, PipeId, Store, Time, pipe};
 use crate::machine::PAGE;
 use crate::mm::user;
+use crate::tty::End;
 use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::{Cx, Kernel, views};
 use alloc::vec::Vec;
@@ -19,6 +20,7 @@ enum Source {
     Regular(InodeId),
     Pipe(PipeId),
     Device(dev::Device),
+    Terminal(End),
     View,
 }
 
@@ -38,7 +40,7 @@ pub fn read(
         return Err(Errno::EBADF.into());
     }
     let source = source(&file.kind)?;
-    if at.is_some() && matches!(source, Source::Pipe(_)) {
+    if at.is_some() && matches!(source, Source::Pipe(_) | Source::Terminal(_)) {
         return Err(Errno::ESPIPE.into());
     }
     let nonblocking = file.nonblocking();
@@ -46,7 +48,8 @@ pub fn read(
     let result = match source {
         Source::Regular(inode) => regular(k, cx, id, inode, segments, at, &mut done),
         Source::Pipe(pipe) => from_pipe(k, cx, pipe, segments, nonblocking, &mut done),
-        Source::Device(device) => from_device(k, cx, id, device, segments, &mut done),
+        Source::Device(device) => from_device(k, cx, device, segments, &mut done),
+        Source::Terminal(end) => terminal::read(k, cx, end, segments, nonblocking, &mut done),
         Source::View => from_view(k, cx, id, segments, at, &mut done),
     };
     end(cx, done, result)
@@ -58,6 +61,7 @@ fn source(kind: &FileKind) -> Result<Source, Errno> {
         FileKind::Pipe(pipe) => Source::Pipe(pipe.key()),
         FileKind::Device(device) => Source::Device(find_device(device)?),
         FileKind::View(_) => Source::View,
+        FileKind::Terminal(terminal) => Source::Terminal(terminal.end()),
         FileKind::Dir(_) => return Err(Errno::EISDIR),
         FileKind::Path => return Err(Errno::EBADF),
     })
@@ -225,12 +229,10 @@ fn put_ring(k: &mut Kernel, cx: &mut Cx, id: PipeId, out: &user::UserOut) -> u64
 fn from_device(
     k: &mut Kernel,
     cx: &mut Cx,
-    id: FileId,
     device: dev::Device,
     segments: &[Segment],
     done: &mut u64,
 ) -> Result<(), Stop> {
-    let flags = k.fs.file(id)?.flags;
     let count = total(segments);
     let turn = done.saturating_add(TURN);
     while *done < count {
@@ -241,10 +243,10 @@ fn from_device(
             break;
         };
         let out = user::prepare_some(k, cx, to.0, to.1.min(PASS).min(count - *done))?;
-        let bytes = dev::read(k, cx, device, flags, out.len() as usize)?;
+        let bytes = dev::read(k, cx, device, out.len() as usize)?;
         user::put(k, cx, &out, 0, &bytes);
         *done += bytes.len() as u64;
-        // What a terminal gave is an answer; memory devices fill the whole request.
+        // Memory devices fill the whole request.
         let endless = matches!(
             device,
             dev::Device::Zero | dev::Device::Full | dev::Device::Random
@@ -352,6 +354,6 @@ pub fn read_kernel(
             Ok(bytes)
         }
         Source::View => view_bytes(k, cx, id, at, max as u64, 0),
-        Source::Pipe(_) | Source::Device(_) => Err(Errno::EINVAL.into()),
+        Source::Pipe(_) | Source::Device(_) | Source::Terminal(_) => Err(Errno::EINVAL.into()),
     }
 }

@@ -1,7 +1,7 @@
 //! Writing (write(2)).
 
 use super::read::find_device;
-use super::{PASS, Segment, TURN, end, place, remember, take_turns, total, wait};
+use super::{PASS, Segment, TURN, end, place, remember, take_turns, terminal, total, wait};
 use crate::cgroup::GroupId;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::FileKind;
@@ -20,13 +20,13 @@ const VIEW_MAX: u64 = PAGE;
 
 /// Where the bytes come from.
 #[derive(Clone, Copy)]
-enum From<'a> {
+pub(super) enum From<'a> {
     Program(&'a [Segment]),
     Kernel(&'a [u8]),
 }
 
 impl From<'_> {
-    fn total(&self) -> u64 {
+    pub(super) fn total(&self) -> u64 {
         match self {
             From::Program(segments) => total(segments),
             From::Kernel(bytes) => bytes.len() as u64,
@@ -67,7 +67,13 @@ impl From<'_> {
 
     /// Copies bytes into the kernel's memory; returns how many: fewer than there is room for only
     /// at the end of a segment.
-    fn copy(&self, k: &mut Kernel, cx: &mut Cx, done: u64, to: &mut [u8]) -> Result<usize, Stop> {
+    pub(super) fn copy(
+        &self,
+        k: &mut Kernel,
+        cx: &mut Cx,
+        done: u64,
+        to: &mut [u8],
+    ) -> Result<usize, Stop> {
         match self {
             From::Program(segments) => {
                 let Some((addr, len)) = place(segments, done) else {
@@ -137,6 +143,11 @@ fn transfer(k: &mut Kernel, cx: &mut Cx, id: FileId, from: From, at: Option<u64>
         FileKind::Device(device) => {
             let device = find_device(device)?;
             to_device(k, cx, device, flags, from, &mut done)
+        }
+        FileKind::Terminal(_) if at.is_some() => return Err(Errno::ESPIPE.into()),
+        FileKind::Terminal(terminal) => {
+            let end = terminal.end();
+            terminal::write(k, cx, end, from, nonblocking, &mut done)
         }
         FileKind::View(file) => {
             let node = file.node;

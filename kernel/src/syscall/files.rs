@@ -131,7 +131,7 @@ fn lseek(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let file = k.fs.file(id)?;
     let by = a[1] as i64;
     let size = match &file.kind {
-        FileKind::Pipe(_) => return Err(Errno::ESPIPE.into()),
+        FileKind::Pipe(_) | FileKind::Terminal(_) => return Err(Errno::ESPIPE.into()),
         FileKind::Device(_) => return seek_device(k, id),
         FileKind::Regular(inode) => pages::of(&k.fs, *inode)?.size,
         FileKind::Dir(_) | FileKind::View(_) | FileKind::Path => 0,
@@ -153,7 +153,7 @@ fn lseek(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     Ok(place)
 }
 
-/// Terminals have no places; memory devices are always at their beginning.
+/// Ports have no places; memory devices are always at their beginning.
 fn seek_device(k: &Kernel, id: FileId) -> Call {
     match &k.fs.file(id)?.kind {
         FileKind::Device(device) if device.major == 1 => Ok(0),

@@ -351,6 +351,9 @@ fn open_inode(
                 .filter(|d| d.char)
                 .and_then(|d| dev::find(d.major, d.minor))
                 .ok_or(Errno::ENXIO)?;
+            if let dev::Device::Terminal(which) = driver {
+                return io::terminal::open(k, cx, location, which, flags);
+            }
             dev::open(driver, flags)?;
             open::open(&mut Store::of(k), group, location, flags)
         }

@@ -237,6 +237,7 @@ fn free_task(k: &mut Kernel, id: TaskId) {
 /// The last thread has ended: the process does. An init first takes its namespace with it.
 fn close(k: &mut Kernel, m: &mut dyn Machine, id: ProcessId, ended: Ended) {
     timer::end(k, id, m.now());
+    crate::tty::job::leader_ended(k, id);
     let Some(process) = k.tasks.processes.get_mut(id) else {
         return;
     };

@@ -431,6 +431,7 @@ fn add_process(k: &mut Kernel, cx: &mut Cx, args: &Args, draft: &mut Draft) -> O
         parent,
         parent_thread,
         exit_signal,
+        terminal: creator.terminal,
         limits: creator.limits,
         hook: creator.hook,
         dumpable: creator.dumpable,

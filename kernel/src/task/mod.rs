@@ -223,6 +223,10 @@ pub struct Process {
     pub group: Held<PidId>,
     /// Its session.
     pub session: Held<PidId>,
+    /// Its place at its controlling terminal.
+    pub terminal: Option<crate::tty::Seat>,
+    /// The process group that was in front when its terminal was hung up: told at its end.
+    pub lost_group: Option<PidId>,
     /// Sent to the parent at the end; 0 for none.
     pub exit_signal: u32,
     /// Signals for whoever of its threads takes them.

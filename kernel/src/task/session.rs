@@ -61,7 +61,7 @@ pub fn set_group(k: &mut Kernel, caller: TaskId, number: u32, group: u32) -> Res
 }
 
 /// Whether a group has a member in a session.
-fn is_group_of_session(k: &Kernel, group: PidId, session: PidId) -> bool {
+pub fn is_group_of_session(k: &Kernel, group: PidId, session: PidId) -> bool {
     let members = k.tasks.pids.get(group).map(|pid| &pid.members);
     let mut members = members.into_iter().flatten();
     members.any(|m| (k.tasks.processes.get(*m)).is_some_and(|p| p.session.key() == session))
@@ -82,7 +82,10 @@ pub fn new_session(k: &mut Kernel, caller: TaskId) -> Result<(), Errno> {
     let session = k.tasks.pids.share(&group);
     move_to(k, id, group);
     let old = match k.tasks.processes.get_mut(id) {
-        Some(process) => core::mem::replace(&mut process.session, session),
+        Some(process) => {
+            process.terminal = None;
+            core::mem::replace(&mut process.session, session)
+        }
         None => session,
     };
     pid::release(k, old);

@@ -47,6 +47,8 @@ pub(super) fn blank_process(
         children: BTreeSet::new(),
         group,
         session,
+        terminal: None,
+        lost_group: None,
         exit_signal: 0,
         pending: Signals::default(),
         ending: None,

@@ -63,7 +63,8 @@ const DIRECTORIES: [(&str, u32); 12] = [
 ];
 
 /// Devices of the base: (path, permissions, major and minor as Linux numbers them).
-const DEVICES: [(&str, u32, (u32, u32)); 11] = [
+const DEVICES: [(&str, u32, (u32, u32)); 12] = [
+    ("/dev/com1", 0o600, (240, 0)),
     ("/dev/console", 0o600, (5, 1)),
     ("/dev/full", 0o666, (1, 7)),
     ("/dev/kmsg", 0o644, (1, 11)),

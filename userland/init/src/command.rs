@@ -57,11 +57,20 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// The console, with errors on a port of their own.
+    /// The console's port as mere bytes, so that what the host gets is what the command wrote, with
+    /// errors on a port of their own.
     pub fn for_command() -> Self {
         Self {
-            main: "/dev/ttyS0",
+            main: "/dev/com1",
             errors: "/dev/ttyS3",
+        }
+    }
+
+    /// The same for everything: nobody sits at the console.
+    pub fn for_nobody() -> Self {
+        Self {
+            main: "/dev/com1",
+            errors: "/dev/com1",
         }
     }
 

@@ -45,8 +45,13 @@ fn work(control: &mut Control) {
         Some(command) => control.say(&run(&command, &Terminal::for_command()).to_string()),
         None => {
             let demo = Command::new(&["sh", "/etc/demo.sh"]);
-            control.say(&run(&demo, &Terminal::for_people()).to_string());
-            if setup::kernel_parameter("shell") {
+            let people = setup::kernel_parameter("shell");
+            let terminal = match people {
+                true => Terminal::for_people(),
+                false => Terminal::for_nobody(),
+            };
+            control.say(&run(&demo, &terminal).to_string());
+            if people {
                 run(&Command::new(&["sh"]), &Terminal::for_people());
             }
         }

@@ -9,6 +9,7 @@ use crate::fs::ViewNode;
 use crate::machine::Machine;
 use crate::mm::layout::Layout;
 use crate::task::{Process, RunState, Task};
+use crate::tty::{self, job};
 use crate::views::Source;
 use crate::views::text::{Text, put};
 use alloc::vec::Vec;
@@ -28,12 +29,15 @@ pub(super) fn state(process: &Process, task: &Task) -> (char, &'static str) {
 }
 
 /// The numbers of stat, behind pid, name and state; a default is what Linux has for what this
-/// kernel does not have (page fault counts, real-time priorities).
+/// kernel does not have (page fault counts, real-time priorities) or the process (a terminal).
 #[derive(Default)]
 struct Stat {
     ppid: u32,
     pgrp: u32,
     session: u32,
+    /// The controlling terminal's device number, and the process group in front there.
+    terminal: u32,
+    foreground: Option<u32>,
     /// PF_* of the kernel's own: fields that programs look at.
     flags: u32,
     user: u64,
@@ -65,10 +69,10 @@ fn stat_line(pid: u32, name: &[u8], state: char, s: &Stat) -> Result<Vec<u8>, St
     put!(text, ") {state}");
     let mut field = |value: &dyn Display| put!(text, " {value}");
     // 4: ppid pgrp session tty_nr tpgid flags minflt cminflt majflt cmajflt
-    for value in [s.ppid, s.pgrp, s.session, 0] {
+    for value in [s.ppid, s.pgrp, s.session, s.terminal] {
         field(&value);
     }
-    field(&-1);
+    field(&s.foreground.map_or(-1, i64::from));
     for value in [s.flags, 0, 0, 0, 0] {
         field(&value);
     }
@@ -128,7 +132,13 @@ fn any_stat(k: &Kernel, node: ViewNode, whole: bool) -> Content {
     let shown = mm.filter(|_| may_look);
     let (user, system) = if whole { process.times } else { task.times };
     let signals = signals(s, task);
+    let terminal = job::controlling_process(k, process);
+    let foreground = terminal.and_then(|id| job::foreground(k, id));
     let stat = Stat {
+        terminal: terminal
+            .and_then(|id| k.terminals.table.get(id))
+            .map_or(0, tty::Tty::device),
+        foreground: terminal.map(|_| foreground.map_or(0, |group| subject.see(s, group))),
         ppid: subject.see_process(s, process.parent),
         pgrp: subject.see(s, process.group.key()),
         session: subject.see(s, process.session.key()),
@@ -181,6 +191,8 @@ mod tests {
             ppid: 7,
             pgrp: 8,
             session: 9,
+            terminal: 4 << 8 | 64,
+            foreground: Some(8),
             user: 3 * TICK,
             system: 4 * TICK,
             threads: 2,
@@ -205,7 +217,7 @@ mod tests {
         let field = |number: usize| fields[number - 3];
         assert_eq!(field(3), "S");
         assert_eq!((field(4), field(5), field(6)), ("7", "8", "9"));
-        assert_eq!((field(7), field(8)), ("0", "-1"));
+        assert_eq!((field(7), field(8)), ("1088", "8"));
         assert_eq!((field(14), field(15)), ("3", "4"));
         assert_eq!((field(18), field(19), field(20)), ("20", "0", "2"));
         assert_eq!(field(22), "100");
