@@ -110,7 +110,7 @@ fn first_root(k: &mut Kernel, m: &mut dyn Machine) -> Result<(NsSet, Pos), Stop>
     let tree = st.fs.new_tree();
     st.fs.set_tree(top.key(), tree);
     // Now rather than at the first pipe, which the leak audit would take for a mount left behind.
-    crate::fs::pipe::home(&mut st, &actor)?;
+    crate::fs::home::make_all(&mut st, &actor)?;
     let root = st.fs.root_of(top.key())?;
     Ok((crate::ns::initial(k, top)?, root))
 }

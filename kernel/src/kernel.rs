@@ -4,7 +4,7 @@ use crate::cgroup::Groups;
 use crate::container::Containers;
 use crate::dev::Devices;
 use crate::error::{Errno, NoMem};
-use crate::fs::Fs;
+use crate::fs::{Fs, event};
 use crate::load::Load;
 use crate::machine::{Access, FpuArea, Machine, Next, PowerOff, Trap, UserRegs};
 use crate::mm::frames::{Frames, Origin};
@@ -94,6 +94,7 @@ impl Kernel {
             timer::cpu::expire(self, current, now);
         }
         tty::port::expire(self, m, now);
+        event::expire(&mut self.fs, &mut self.waits, now);
         crate::container::expire(self, m, now);
         match (trap, self.sched.current) {
             (Trap::Input, _) => tty::port::input(self, m),
@@ -407,7 +408,8 @@ impl Kernel {
         let hooks = self.containers.next_deadline();
         let console = self.terminals.next_deadline();
         let waits = self.waits.next_deadline();
-        waits.min(timers).min(hooks).min(console)
+        let events = event::next_deadline(&self.fs);
+        waits.min(timers).min(hooks).min(console).min(events)
     }
 
     /// Puts a task that was stopped, parked or new on the run queue.

@@ -11,8 +11,16 @@ use alloc::vec::Vec;
 /// What a task can wait for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum WaitKey {
-    /// A pipe or fifo has something to read, room, or lost an end.
-    Pipe(crate::fs::PipeId),
+    /// A pipe or fifo has something to read, or lost its last writer.
+    PipeData(crate::fs::PipeId),
+    /// A pipe or fifo has room, or lost its last reader.
+    PipeRoom(crate::fs::PipeId),
+    /// An event has something to read.
+    FileData(crate::fs::FileId),
+    /// An event has room.
+    FileRoom(crate::fs::FileId),
+    /// A signal was sent to this process or one of its threads, blocked or not.
+    Signals(crate::task::ProcessId),
     /// Waits in open(2) of a fifo for the other end; `true` to write itself.
     Fifo(crate::fs::PipeId, bool),
     /// A lock on a file was given up (flock(2)).

@@ -43,6 +43,10 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi xattrs"),
         },
         Case {
+            name: "inside_events",
+            run: |door| tap(door, "probe abi events"),
+        },
+        Case {
             name: "inside_faults",
             run: |door| tap(door, "probe fault all"),
         },

@@ -10,7 +10,7 @@ use linux_raw_sys::general as linux;
 /// # Errors
 /// EPERM.
 pub fn chmod(fs: &mut Fs, actor: &Actor, id: InodeId, mode: u32) -> Result<(), Errno> {
-    let inode = fs.inode_mut(id)?;
+    let inode = fs.changeable(id)?;
     inode.owned(&actor.access)?;
     let mut mode = mode & 0o7777;
     if !keeps_group_bit(inode, &actor.access) {
@@ -33,7 +33,7 @@ pub fn chown(
     uid: Option<u32>,
     gid: Option<u32>,
 ) -> Result<(), Errno> {
-    let inode = st.fs.inode_mut(id)?;
+    let inode = st.fs.changeable(id)?;
     let access = &actor.access;
     let privileged = access.has(linux::CAP_CHOWN);
     let owner = access.uid == inode.uid;
@@ -108,7 +108,7 @@ pub fn utimens(
     id: InodeId,
     times: (NewTime, NewTime),
 ) -> Result<(), Errno> {
-    let inode = fs.inode_mut(id)?;
+    let inode = fs.changeable(id)?;
     match times {
         (NewTime::Omit, NewTime::Omit) => return Ok(()),
         (NewTime::Now, NewTime::Now) => {

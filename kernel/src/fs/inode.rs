@@ -72,6 +72,8 @@ pub enum Kind {
     Device(Device),
     /// A name for a socket.
     Socket,
+    /// What all files are that are events.
+    Event,
 }
 
 /// A device's number.
@@ -109,12 +111,24 @@ pub struct Entry {
 }
 
 /// A regular file's content: pages that are absent are zeros.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pages {
     /// By index.
     pub frames: BTreeMap<u64, Frame>,
     /// Bytes.
     pub size: u64,
+    /// What may never be done to it any more (F_SEAL_*, see [`super::seal`]).
+    pub seals: u32,
+}
+
+impl Default for Pages {
+    fn default() -> Pages {
+        Pages {
+            frames: BTreeMap::new(),
+            size: 0,
+            seals: linux::F_SEAL_SEAL,
+        }
+    }
 }
 
 /// What a new inode shall be.
@@ -132,6 +146,10 @@ pub enum What {
     Device(Device),
     /// A name for a socket.
     Socket,
+    /// What all files are that are events.
+    Event,
+    /// Memory that shows under this name without having it (memfd_create(2)).
+    Memory(Name),
 }
 
 /// Bytes a directory seems to have for each entry, as on Linux's tmpfs.
@@ -148,6 +166,7 @@ impl Inode {
             Kind::Device(Device { char: true, .. }) => linux::S_IFCHR,
             Kind::Device(_) => linux::S_IFBLK,
             Kind::Socket => linux::S_IFSOCK,
+            Kind::Event => 0,
         }
     }
 
@@ -258,6 +277,18 @@ impl Fs {
         self.inodes.get(id).ok_or(Errno::ENOENT)
     }
 
+    /// An inode whose attributes may change.
+    ///
+    /// # Errors
+    /// ENOENT when it is gone, EOPNOTSUPP for the one that all events share.
+    pub fn changeable(&mut self, id: InodeId) -> Result<&mut Inode, Errno> {
+        let inode = self.inode_mut(id)?;
+        match inode.kind {
+            Kind::Event => Err(Errno::EOPNOTSUPP),
+            _ => Ok(inode),
+        }
+    }
+
     /// An inode, to change.
     ///
     /// # Errors
@@ -281,6 +312,7 @@ pub fn create(
 ) -> Result<Held<InodeId>, Stop> {
     let extra = match &what {
         What::Symlink(target) => target.len() as u32,
+        What::Memory(name) => name.len() as u32,
         _ => 0,
     };
     let charge = st
@@ -294,21 +326,30 @@ pub fn create(
         }
     };
     let is_dir = matches!(what, What::Dir);
+    let link = match &what {
+        What::Memory(name) => parent.map(|parent| (parent, name.clone())),
+        _ => None,
+    };
     let nowhere = crate::arena::Key::new(u32::MAX, 0);
     let kind = match what {
         What::Dir => Kind::Dir(Dir::new(parent.unwrap_or(nowhere))),
-        What::Regular => Kind::Regular(Pages::default()),
+        What::Regular | What::Memory(_) => Kind::Regular(Pages::default()),
         What::Symlink(target) => Kind::Symlink(target),
         What::Fifo => Kind::Fifo(None),
         What::Device(device) => Kind::Device(device),
         What::Socket => Kind::Socket,
+        What::Event => Kind::Event,
     };
     let inode = Inode {
         kind,
         mode: mode & 0o7777,
         uid: actor.access.uid,
         gid: actor.access.gid,
-        nlink: if is_dir { 2 } else { 1 },
+        nlink: match (is_dir, &link) {
+            (true, _) => 2,
+            (false, None) => 1,
+            (false, Some(_)) => 0,
+        },
         ino,
         sb,
         times: Times {
@@ -317,7 +358,7 @@ pub fn create(
             changed: actor.now,
             born: actor.now,
         },
-        link: None,
+        link,
         mounted: 0,
         nameless: false,
         writers: 0,

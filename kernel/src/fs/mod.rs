@@ -6,6 +6,8 @@
 pub mod attributes;
 pub mod cpio;
 pub mod dir;
+pub mod event;
+pub mod home;
 pub mod inode;
 pub mod lock;
 pub mod mount;
@@ -16,6 +18,7 @@ pub mod pipe;
 pub mod pivot;
 pub mod record;
 pub mod rename;
+pub mod seal;
 pub mod stat;
 pub mod superblock;
 mod teardown;
@@ -31,7 +34,7 @@ use crate::mm::frames::Frames;
 use crate::wait::Waits;
 use crate::work::Work;
 use crate::{Kernel, key};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 pub use path::path_of;
 
@@ -239,8 +242,12 @@ pub struct Fs {
     /// The last number given to a tree of mounts, and how many mounts each has.
     pub(crate) last_tree: u32,
     pub(crate) trees: BTreeMap<u32, u32>,
-    /// The mount that pipes without a name are on.
-    pub(crate) pipe_home: Option<Held<MountId>>,
+    /// The mounts that files without a name are on.
+    homes: home::Homes,
+    /// When timers go off that are files (timerfd_create(2)): monotonic nanoseconds.
+    pub(crate) timers: BTreeSet<(u64, FileId)>,
+    /// The last number given to a counter (eventfd(2)).
+    last_counter: u32,
 }
 
 /// The tables that file operations change, borrowed out of the kernel.

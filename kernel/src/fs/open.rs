@@ -1,5 +1,6 @@
 //! Open files: what descriptors refer to.
 
+use super::event::{self, Event};
 use super::inode::{Device, Kind};
 use super::{FileId, Fs, HeldPos, InodeId, Location, Node, PipeId, Pos, Store, ViewNode, pipe};
 use crate::arena::{Arena, Held};
@@ -41,6 +42,8 @@ pub enum FileKind {
     View(ViewFile),
     /// A terminal.
     Terminal(OpenTerminal),
+    /// An event.
+    Event(Event),
     /// Only a place (O_PATH).
     Path,
 }
@@ -149,7 +152,7 @@ pub fn open(
             Kind::Dir(_) => FileKind::Dir(location.pos.node),
             Kind::Device(device) => FileKind::Device(*device),
             Kind::Symlink(_) => return Err(Errno::ELOOP.into()),
-            Kind::Fifo(_) | Kind::Socket => return Err(Errno::ENXIO.into()),
+            Kind::Fifo(_) | Kind::Socket | Kind::Event => return Err(Errno::ENXIO.into()),
         },
     };
     insert(st, group, kind, location, flags).map_err(|refused| refused.0)
@@ -271,6 +274,10 @@ impl Store<'_> {
             FileKind::Pipe(pipe) => {
                 pipe::close_end(self, pipe.key(), read, write);
                 pipe::release(self, pipe);
+                None
+            }
+            FileKind::Event(event) => {
+                event::closed(self, id, event);
                 None
             }
             kind => Some(kind),

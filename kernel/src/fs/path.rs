@@ -33,7 +33,7 @@ const TOLD_MAX: usize = 3 * 4096;
 
 /// The path of a position below `root`.
 pub fn path_of(fs: &Fs, views: &dyn Views, location: &Location, root: Pos) -> Told {
-    if let Some(path) = pipe_name(fs, location.pos) {
+    if let Some(path) = nameless(fs, location) {
         return Told {
             path,
             reachable: true,
@@ -69,10 +69,13 @@ pub fn path_of(fs: &Fs, views: &dyn Views, location: &Location, root: Pos) -> To
     }
 }
 
-/// What pipes without a name are called: `pipe:[number]`.
-fn pipe_name(fs: &Fs, pos: Pos) -> Option<Vec<u8>> {
-    if fs.super_of(pos.mount).ok()?.kind != SuperKind::Pipes {
-        return None;
+/// What those are called that never had a name: `pipe:[number]`, `anon_inode:[eventfd]`.
+fn nameless(fs: &Fs, location: &Location) -> Option<Vec<u8>> {
+    let pos = location.pos;
+    match fs.super_of(pos.mount).ok()?.kind {
+        SuperKind::Pipes => {}
+        SuperKind::Events => return Some(location.name.as_ref()?.1.clone()),
+        _ => return None,
     }
     let Node::Inode(id) = pos.node else {
         return None;

@@ -1,9 +1,8 @@
 //! Pipes and fifos: a ring of 64 KiB between writers and readers (pipe(7)).
 
+use super::home::{self, Home};
 use super::inode::{self, What};
-use super::mount::{self, MountFlags};
-use super::superblock;
-use super::{Actor, InodeId, Location, MountId, Node, PipeId, Pos, Store};
+use super::{Actor, InodeId, Location, Node, PipeId, Pos, Store};
 use crate::arena::{Arena, Held};
 use crate::cgroup::GroupId;
 use crate::error::{Errno, NoMem, Stop};
@@ -70,7 +69,7 @@ pub fn release(st: &mut Store, held: Held<PipeId>) {
 /// # Errors
 /// No memory.
 pub fn anonymous(st: &mut Store, actor: &Actor) -> Result<(Held<InodeId>, Location), Stop> {
-    let mount = home(st, actor)?;
+    let mount = home::mount_of(st, actor, Home::Pipes)?;
     let sb = st.fs.mount(mount)?.sb.key();
     let held = inode::create(st, actor, sb, What::Fifo, 0o600, None)?;
     let pos = Pos {
@@ -80,26 +79,6 @@ pub fn anonymous(st: &mut Store, actor: &Actor) -> Result<(Held<InodeId>, Locati
     Ok((held, Location { pos, name: None }))
 }
 
-/// The mount that pipes live on, made at the first use and kept.
-///
-/// # Errors
-/// No memory.
-pub fn home(st: &mut Store, actor: &Actor) -> Result<MountId, Stop> {
-    if let Some(mount) = &st.fs.pipe_home {
-        return Ok(mount.key());
-    }
-    let root = st.groups.root();
-    let actor = Actor {
-        group: root,
-        ..*actor
-    };
-    let sb = superblock::pipes(st, &actor)?;
-    let mount = mount::whole(st, &actor, sb, MountFlags::empty(), b"pipefs")?;
-    let id = mount.key();
-    st.fs.pipe_home = Some(mount);
-    Ok(id)
-}
-
 /// Adds an end.
 pub fn open_end(st: &mut Store, id: PipeId, read: bool, write: bool) {
     if let Some(pipe) = st.fs.pipes.get_mut(id) {
@@ -107,7 +86,7 @@ pub fn open_end(st: &mut Store, id: PipeId, read: bool, write: bool) {
         pipe.writers += u32::from(write);
         pipe.reader_opens += u64::from(read);
         pipe.writer_opens += u64::from(write);
-        st.waits.wake(WaitKey::Pipe(id));
+        told(st, id);
         for (opened, waiting_to_write) in [(read, true), (write, false)] {
             if opened {
                 st.waits.wake(WaitKey::Fifo(id, waiting_to_write));
@@ -126,8 +105,14 @@ pub fn close_end(st: &mut Store, id: PipeId, read: bool, write: bool) {
             pipe.len = 0;
             trim(st, id, 0);
         }
-        st.waits.wake(WaitKey::Pipe(id));
+        told(st, id);
     }
+}
+
+/// Tells both sides that an end came or went.
+fn told(st: &mut Store, id: PipeId) {
+    st.waits.wake(WaitKey::PipeData(id));
+    st.waits.wake(WaitKey::PipeRoom(id));
 }
 
 impl Pipe {
@@ -144,6 +129,11 @@ impl Pipe {
     /// Bytes that can be written.
     pub fn room(&self) -> usize {
         CAPACITY - self.len
+    }
+
+    /// Whether poll(2) calls it writable: what is written whole (PIPE_BUF) fits.
+    pub fn is_writable(&self) -> bool {
+        self.room() >= ATOMIC
     }
 
     /// The piece at `offset` of what there is to read: frame, offset in it, length up to the end
@@ -199,14 +189,16 @@ pub fn consume(st: &mut Store, id: PipeId, count: usize) {
         return;
     };
     let count = count.min(pipe.len);
+    let was_full = !pipe.is_writable();
     pipe.head = (pipe.head + count) % CAPACITY;
     pipe.len -= count;
     if pipe.len == 0 {
         pipe.head = 0;
         trim(st, id, 1);
     }
-    if count > 0 {
-        st.waits.wake(WaitKey::Pipe(id));
+    // Nobody waits for room before, and who is told of changes (EPOLLET) wants no others.
+    if count > 0 && was_full {
+        st.waits.wake(WaitKey::PipeRoom(id));
     }
 }
 

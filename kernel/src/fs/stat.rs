@@ -137,6 +137,7 @@ pub fn statfs(fs: &Fs, id: MountId) -> Result<StatFs, Errno> {
         SuperKind::View(View::Sys) => linux::SYSFS_MAGIC,
         SuperKind::View(View::Ns) => linux::NSFS_MAGIC,
         SuperKind::Pipes => linux::PIPEFS_MAGIC,
+        SuperKind::Events => linux::ANON_INODE_FS_MAGIC,
     };
     let flags = mount.flags.bits();
     let moved = [

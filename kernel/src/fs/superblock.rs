@@ -39,6 +39,8 @@ pub enum SuperKind {
     View(View),
     /// Pipes without a name.
     Pipes,
+    /// Files that are events: all of them are one inode.
+    Events,
 }
 
 impl SuperKind {
@@ -47,6 +49,7 @@ impl SuperKind {
         match self {
             SuperKind::Tmpfs => "tmpfs",
             SuperKind::Pipes => "pipefs",
+            SuperKind::Events => "anon_inodefs",
             SuperKind::View(View::Proc) => "proc",
             SuperKind::View(View::Sys) => "sysfs",
             SuperKind::View(View::Ns) => "nsfs",
@@ -232,32 +235,38 @@ impl Fs {
 /// # Errors
 /// No memory.
 pub fn tmpfs(st: &mut Store, actor: &Actor, options: TmpfsOptions) -> Result<Held<SuperId>, Stop> {
-    kept(st, actor, SuperKind::Tmpfs, options)
+    kept(st, actor, SuperKind::Tmpfs, What::Dir, options)
 }
 
-/// The instance that pipes without a name are inodes of.
+/// An instance for files without a name, without limits.
 ///
 /// # Errors
 /// No memory.
-pub fn pipes(st: &mut Store, actor: &Actor) -> Result<Held<SuperId>, Stop> {
+pub fn hidden(st: &mut Store, actor: &Actor, kind: SuperKind) -> Result<Held<SuperId>, Stop> {
+    let (root, mode) = match kind {
+        SuperKind::Events => (What::Event, 0o600),
+        _ => (What::Dir, 0o1777),
+    };
     let options = TmpfsOptions {
         limits: Limits::NONE,
+        mode,
         ..TmpfsOptions::new(0)
     };
-    kept(st, actor, SuperKind::Pipes, options)
+    kept(st, actor, kind, root, options)
 }
 
 fn kept(
     st: &mut Store,
     actor: &Actor,
     kind: SuperKind,
+    root: What,
     options: TmpfsOptions,
 ) -> Result<Held<SuperId>, Stop> {
     let charge = st
         .groups
         .charge(actor.group, Arena::<SuperId, Super>::COST)?;
     let nobody = crate::arena::Key::new(u32::MAX, 0);
-    let root = match inode::create(st, actor, nobody, What::Dir, options.mode, None) {
+    let root = match inode::create(st, actor, nobody, root, options.mode, None) {
         Ok(root) => root,
         Err(stop) => {
             st.groups.give_back(charge);

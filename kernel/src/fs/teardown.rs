@@ -72,7 +72,7 @@ impl Store<'_> {
             }
             Kind::Regular(pages) => rest.frames.extend(pages.frames.into_values()),
             Kind::Fifo(Some(pipe)) => pipe::release(self, pipe),
-            Kind::Fifo(None) | Kind::Symlink(_) | Kind::Device(_) | Kind::Socket => {}
+            Kind::Fifo(None) | Kind::Symlink(_) | Kind::Device(_) | Kind::Socket | Kind::Event => {}
         }
     }
 

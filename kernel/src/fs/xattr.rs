@@ -93,6 +93,9 @@ fn known(name: &[u8]) -> Result<(), Errno> {
 /// EPERM to write and ENODATA to read what this kind of file or accessor cannot have; EACCES.
 fn permit(inode: &Inode, access: &Access, name: &[u8], write: bool) -> Result<(), Errno> {
     let refused = if write { Errno::EPERM } else { Errno::ENODATA };
+    if matches!(inode.kind, Kind::Event) {
+        return Err(Errno::EOPNOTSUPP);
+    }
     match space(name).0 {
         Space::Security => return permit_security(access, name, write),
         Space::Other if name.starts_with(b"system.") => return Ok(()),

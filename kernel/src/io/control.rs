@@ -5,41 +5,75 @@ use super::write::{group, size_limit, too_big, written};
 use super::{take_turns, terminal};
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::FileKind;
-use crate::fs::{FileId, InodeId, Store, pages, pipe};
-use crate::machine::{Machine, PAGE};
+use crate::fs::{FileId, InodeId, Store, pages, pipe, seal};
+use crate::machine::PAGE;
 use crate::mm::{self, user};
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel, dev, tty};
 use linux_raw_sys::{general as linux, ioctl as request};
 
-/// What an open file is ready for now (POLL* bits), and what wakes those who wait for a change;
-/// `None` when it never changes.
+/// What an open file is ready for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Readiness {
+    /// POLL* bits.
+    pub events: u32,
+    /// What wakes those who wait for something to read.
+    pub data: Option<WaitKey>,
+    /// What wakes those who wait for room to write.
+    pub room: Option<WaitKey>,
+}
+
+impl Readiness {
+    /// Of what never changes.
+    fn fixed(events: u32) -> Readiness {
+        Readiness {
+            events,
+            ..Readiness::default()
+        }
+    }
+}
+
+/// What an open file is ready for now, and what wakes those who wait for a change.
 ///
 /// # Errors
 /// EBADF when it is gone.
-pub fn poll(
-    k: &mut Kernel,
-    m: &mut dyn Machine,
-    id: FileId,
-) -> Result<(u32, Option<WaitKey>), Errno> {
+pub fn poll(k: &mut Kernel, cx: &mut Cx, id: FileId) -> Result<Readiness, Errno> {
     const ALWAYS: u32 = linux::POLLIN | linux::POLLOUT | linux::POLLRDNORM | linux::POLLWRNORM;
     let file = k.fs.file(id)?;
-    let (reads, writes) = (file.reads(), file.writes());
-    let device = match &file.kind {
-        FileKind::Regular(_) | FileKind::Dir(_) | FileKind::View(_) => return Ok((ALWAYS, None)),
-        FileKind::Path => return Ok((linux::POLLNVAL, None)),
+    match &file.kind {
+        FileKind::Regular(_) | FileKind::Dir(_) | FileKind::View(_) => Ok(Readiness::fixed(ALWAYS)),
+        FileKind::Path => Ok(Readiness::fixed(linux::POLLNVAL)),
         FileKind::Pipe(held) => {
             let key = held.key();
             let pipe = k.fs.pipes.get(key).ok_or(Errno::EBADF)?;
-            return Ok((pipe_ready(pipe, reads, writes), Some(WaitKey::Pipe(key))));
+            let (reads, writes) = (file.reads(), file.writes());
+            Ok(Readiness {
+                events: pipe_ready(pipe, reads, writes),
+                data: reads.then_some(WaitKey::PipeData(key)),
+                room: writes.then_some(WaitKey::PipeRoom(key)),
+            })
         }
         FileKind::Terminal(terminal) => {
-            let (ready, key) = tty::transfer::poll(k, m, terminal.end());
-            return Ok((ready, Some(key)));
+            let (events, key) = tty::transfer::poll(k, cx.m, terminal.end());
+            Ok(Readiness {
+                events: with_normal(events),
+                data: Some(key),
+                room: None,
+            })
         }
-        FileKind::Device(device) => find_device(device)?,
-    };
-    let mut ready = dev::poll(device);
+        FileKind::Event(_) => super::event::poll(k, cx, id),
+        FileKind::Device(device) => {
+            let device = find_device(device)?;
+            Ok(Readiness {
+                events: with_normal(dev::poll(device)),
+                ..Readiness::default()
+            })
+        }
+    }
+}
+
+/// Linux's drivers tell POLLRDNORM with POLLIN and POLLWRNORM with POLLOUT.
+fn with_normal(mut ready: u32) -> u32 {
     for (plain, normal) in [
         (linux::POLLIN, linux::POLLRDNORM),
         (linux::POLLOUT, linux::POLLWRNORM),
@@ -48,7 +82,7 @@ pub fn poll(
             ready |= normal;
         }
     }
-    Ok((ready, None))
+    ready
 }
 
 fn pipe_ready(pipe: &pipe::Pipe, reads: bool, writes: bool) -> u32 {
@@ -62,7 +96,7 @@ fn pipe_ready(pipe: &pipe::Pipe, reads: bool, writes: bool) -> u32 {
         }
     }
     if writes {
-        if pipe.room() >= pipe::ATOMIC {
+        if pipe.is_writable() {
             ready |= linux::POLLOUT | linux::POLLWRNORM;
         }
         if pipe.readers == 0 {
@@ -126,6 +160,7 @@ pub fn truncate(
     if k.fs.inode(inode)?.is_dir() {
         return Err(Errno::EISDIR.into());
     }
+    seal::resizable(&k.fs, inode, size)?;
     let old = pages::of(&k.fs, inode)?.size;
     let limit = size_limit(k, cx);
     if size > limit && size > old {
@@ -156,6 +191,9 @@ pub fn reserve(
     start: u64,
     end: u64,
 ) -> Result<(), Stop> {
+    if end > pages::of(&k.fs, inode)?.size {
+        seal::resizable(&k.fs, inode, end)?;
+    }
     let limit = size_limit(k, cx);
     if end > limit {
         return Err(too_big(k, cx, limit, 0));

@@ -5,12 +5,13 @@
 //! counts when a later pass fails or waits.
 
 mod control;
+mod event;
 mod list;
 mod read;
 pub mod terminal;
 mod write;
 
-pub use control::{ioctl, poll, reserve, truncate};
+pub use control::{Readiness, ioctl, poll, reserve, truncate};
 pub use list::getdents;
 pub use read::{read, read_kernel};
 pub use write::{write, write_kernel};

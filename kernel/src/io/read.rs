@@ -1,6 +1,6 @@
 //! Reading (read(2)).
 
-use super::{PASS, Segment, TURN, end, place, take_turns, terminal, total, wait};
+use super::{PASS, Segment, TURN, end, event, place, take_turns, terminal, total, wait};
 use crate::dev;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::{Device, Times};
@@ -22,6 +22,7 @@ enum Source {
     Device(dev::Device),
     Terminal(End),
     View,
+    Event,
 }
 
 /// Reads into segments of the caller's memory: at `at`, or where the file is and moving that on.
@@ -40,7 +41,12 @@ pub fn read(
         return Err(Errno::EBADF.into());
     }
     let source = source(&file.kind)?;
-    if at.is_some() && matches!(source, Source::Pipe(_) | Source::Terminal(_)) {
+    if at.is_some()
+        && matches!(
+            source,
+            Source::Pipe(_) | Source::Terminal(_) | Source::Event
+        )
+    {
         return Err(Errno::ESPIPE.into());
     }
     let nonblocking = file.nonblocking();
@@ -51,6 +57,7 @@ pub fn read(
         Source::Device(device) => from_device(k, cx, device, segments, &mut done),
         Source::Terminal(end) => terminal::read(k, cx, end, segments, nonblocking, &mut done),
         Source::View => from_view(k, cx, id, segments, at, &mut done),
+        Source::Event => event::read(k, cx, id, segments, &mut done),
     };
     end(cx, done, result)
 }
@@ -62,6 +69,7 @@ fn source(kind: &FileKind) -> Result<Source, Errno> {
         FileKind::Device(device) => Source::Device(find_device(device)?),
         FileKind::View(_) => Source::View,
         FileKind::Terminal(terminal) => Source::Terminal(terminal.end()),
+        FileKind::Event(_) => Source::Event,
         FileKind::Dir(_) => return Err(Errno::EISDIR),
         FileKind::Path => return Err(Errno::EBADF),
     })
@@ -196,7 +204,7 @@ fn from_pipe(
         if pipe.writers == 0 || *done > 0 {
             return Ok(());
         }
-        return Err(wait(cx, WaitKey::Pipe(id), 0, nonblocking));
+        return Err(wait(cx, WaitKey::PipeData(id), 0, nonblocking));
     }
     let available = done.saturating_add(pipe.len() as u64).min(count);
     while *done < available {
@@ -354,6 +362,8 @@ pub fn read_kernel(
             Ok(bytes)
         }
         Source::View => view_bytes(k, cx, id, at, max as u64, 0),
-        Source::Pipe(_) | Source::Device(_) | Source::Terminal(_) => Err(Errno::EINVAL.into()),
+        Source::Pipe(_) | Source::Device(_) | Source::Event | Source::Terminal(_) => {
+            Err(Errno::EINVAL.into())
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Writing (write(2)).
 
 use super::read::find_device;
-use super::{PASS, Segment, TURN, end, place, remember, take_turns, terminal, total, wait};
+use super::{PASS, Segment, TURN, end, event, place, remember, take_turns, terminal, total, wait};
 use crate::cgroup::GroupId;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::FileKind;
 use crate::fs::pages::{self, SIZE_MAX};
-use crate::fs::{FileId, InodeId, PipeId, Store, Time, ViewNode, attributes, pipe};
+use crate::fs::{FileId, InodeId, PipeId, Store, Time, ViewNode, attributes, pipe, seal};
 use crate::machine::{Frame, PAGE};
 use crate::mm::user;
 use crate::task::{SigInfo, cred, limits, signal};
@@ -30,6 +30,14 @@ impl From<'_> {
         match self {
             From::Program(segments) => total(segments),
             From::Kernel(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// Bytes that are left of the segment at `done`.
+    pub(super) fn piece(&self, done: u64) -> u64 {
+        match self {
+            From::Program(segments) => place(segments, done).map_or(0, |piece| piece.1),
+            From::Kernel(bytes) => (bytes.len() as u64).saturating_sub(done),
         }
     }
 
@@ -153,6 +161,8 @@ fn transfer(k: &mut Kernel, cx: &mut Cx, id: FileId, from: From, at: Option<u64>
             let node = file.node;
             return to_view(k, cx, node, from);
         }
+        FileKind::Event(_) if at.is_some() => return Err(Errno::ESPIPE.into()),
+        FileKind::Event(_) => event::write(k, cx, id, from, &mut done),
         FileKind::Dir(_) => return Err(Errno::EISDIR.into()),
         FileKind::Path => return Err(Errno::EBADF.into()),
     };
@@ -190,6 +200,7 @@ fn regular(
             return Err(too_big(k, cx, limit, *done));
         }
         let max = (count - *done).min(limit - position).min(PASS);
+        let max = seal::writable(&k.fs, inode, position, max)?;
         let ready = from.ready(k, cx, *done, max)?;
         if ready == 0 {
             break;
@@ -307,7 +318,7 @@ fn to_pipe(
         let left = count - *done;
         let whole = count <= pipe::ATOMIC as u64;
         if pipe.room() == 0 || (whole && (pipe.room() as u64) < left) {
-            return Err(wait(cx, WaitKey::Pipe(id), *done, nonblocking));
+            return Err(wait(cx, WaitKey::PipeRoom(id), *done, nonblocking));
         }
         let max = left.min(pipe.room() as u64);
         let ready = from.ready(k, cx, *done, max)?;
@@ -335,7 +346,7 @@ fn append(k: &mut Kernel, cx: &mut Cx, id: PipeId, from: From, done: u64, count:
         }
         moved += part;
     }
-    k.waits.wake(WaitKey::Pipe(id));
+    k.waits.wake(WaitKey::PipeData(id));
 }
 
 fn to_device(

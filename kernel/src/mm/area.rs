@@ -211,6 +211,12 @@ impl Areas {
         self.uses.contains_key(&source)
     }
 
+    /// Whether an area shares this source with others and can be written, or could be made so.
+    pub fn writes_to(&self, source: Source) -> bool {
+        let mut here = self.iter().filter(|area| area.source() == Some(source));
+        self.uses(source) && here.any(|area| area.is_shared() && area.may.contains(Access::WRITE))
+    }
+
     /// The area of an address.
     pub fn find(&self, addr: u64) -> Option<&Area> {
         let (_, area) = self.by_start.range(..=addr).next_back()?;

@@ -4,10 +4,10 @@
 use super::area::{Area, AreaFlags, Areas, Backing, Source};
 use super::{MmId, create_object, insert, range, release_object, room_for_areas};
 use crate::error::{Errno, Stop};
-use crate::fs::FileId;
 use crate::fs::inode::Device;
 use crate::fs::mount::MountFlags;
 use crate::fs::open::FileKind;
+use crate::fs::{FileId, seal};
 use crate::machine::{Access, PAGE, USER_END};
 use crate::{Cx, Kernel};
 
@@ -151,6 +151,14 @@ fn kind_of(k: &Kernel, request: &Request, len: u64) -> Result<Kind, Errno> {
     may.set(Access::WRITE, !request.shared || file.writes());
     if !may.contains(request.access & Access::WRITE) {
         return Err(Errno::EACCES);
+    }
+    if let (FileKind::Regular(inode), true) = (&file.kind, request.shared) {
+        if !seal::lets_map_to_write(&k.fs, *inode) {
+            may -= Access::WRITE;
+        }
+    }
+    if !may.contains(request.access & Access::WRITE) {
+        return Err(Errno::EPERM);
     }
     let mount = k.fs.mount(file.at.pos().mount)?;
     if mount.flags.contains(MountFlags::NOEXEC) {

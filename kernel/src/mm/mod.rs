@@ -90,6 +90,13 @@ impl Spaces {
     pub fn runs(&self, inode: InodeId) -> bool {
         self.running.contains_key(&inode)
     }
+    /// Whether somebody has a file in shared memory that can be written, or could be made so
+    /// (mprotect(2)).
+    pub fn writes_to(&self, inode: InodeId) -> bool {
+        let spaces = self.mappings.get(&inode).into_iter().flatten();
+        let mut areas = spaces.filter_map(|id| Some(&self.spaces.get(*id)?.areas));
+        areas.any(|areas| areas.writes_to(Source::File(inode)))
+    }
     /// How many objects of shared memory there are.
     pub fn objects(&self) -> usize {
         self.objects.len()

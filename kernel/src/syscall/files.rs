@@ -5,7 +5,7 @@ use super::place::{access, act, caller};
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::{self, FileKind, SETTABLE};
 use crate::fs::pages::{self, SIZE_MAX};
-use crate::fs::{FileId, Node, pipe};
+use crate::fs::{FileId, Node, pipe, seal};
 use crate::mm::user;
 use crate::task::files;
 use crate::{Cx, Kernel, io};
@@ -133,6 +133,8 @@ fn lseek(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let size = match &file.kind {
         FileKind::Pipe(_) | FileKind::Terminal(_) => return Err(Errno::ESPIPE.into()),
         FileKind::Device(_) => return seek_device(k, id),
+        // Events are always at their beginning.
+        FileKind::Event(_) => return Ok(0),
         FileKind::Regular(inode) => pages::of(&k.fs, *inode)?.size,
         FileKind::Dir(_) | FileKind::View(_) | FileKind::Path => 0,
     };
@@ -256,6 +258,24 @@ fn fcntl(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
 fn fcntl_open(k: &mut Kernel, cx: &Cx, id: FileId, a: &[u64; 6]) -> Call {
     match a[1] as u32 {
         linux::F_SETFL => set_flags(k, cx, id, a[2] as u32),
+        linux::F_GET_SEALS => {
+            let file = k.fs.file(id)?;
+            match &file.kind {
+                FileKind::Regular(inode) => Ok(u64::from(seal::of(&k.fs, *inode)?)),
+                _ => Err(Errno::EINVAL.into()),
+            }
+        }
+        linux::F_ADD_SEALS => {
+            let file = k.fs.file(id)?;
+            let inode = match &file.kind {
+                FileKind::Regular(inode) if file.writes() => *inode,
+                FileKind::Regular(_) => return Err(Errno::EPERM.into()),
+                _ => return Err(Errno::EINVAL.into()),
+            };
+            let mapped = k.spaces.writes_to(inode);
+            seal::add(&mut k.fs, inode, a[2] as u32, mapped)?;
+            Ok(0)
+        }
         linux::F_GETPIPE_SZ => match &k.fs.file(id)?.kind {
             FileKind::Pipe(_) => Ok(pipe::CAPACITY as u64),
             _ => Err(Errno::EBADF.into()),

@@ -2,6 +2,7 @@
 
 mod clone;
 mod container;
+mod events;
 mod exec;
 mod files;
 mod ident;
@@ -42,6 +43,7 @@ const LINUX_END: usize = 480;
 /// Every area's lines.
 const AREAS: &[&[Line]] = &[
     clone::CALLS,
+    events::CALLS,
     exec::CALLS,
     files::CALLS,
     ident::CALLS,

@@ -9,7 +9,7 @@ use crate::fs::mount::MountFlags;
 use crate::fs::open::{self, FileKind, ViewFile};
 use crate::fs::superblock::SuperKind;
 use crate::fs::walk::{Found, Last, WalkFlags};
-use crate::fs::{FileId, InodeId, Location, Node, Pos, Store, ViewNode, dir};
+use crate::fs::{FileId, InodeId, Location, Node, Pos, Store, ViewNode, dir, seal};
 use crate::machine::PAGE;
 use crate::mm::user;
 use crate::task::files;
@@ -313,7 +313,7 @@ fn open_inode(
         Kind::Dir(_) if want & 2 != 0 || flags & linux::O_CREAT != 0 => {
             return Err(Errno::EISDIR.into());
         }
-        Kind::Socket => return Err(Errno::ENXIO.into()),
+        Kind::Socket | Kind::Event => return Err(Errno::ENXIO.into()),
         Kind::Dir(_) => Way::Plain,
         Kind::Regular(_) => Way::Regular,
         Kind::Fifo(_) => Way::Fifo,
@@ -337,6 +337,9 @@ fn open_inode(
     }
     if flags & linux::O_DIRECT != 0 && !matches!(way, Way::Regular) {
         return Err(Errno::EINVAL.into());
+    }
+    if flags & linux::O_TRUNC != 0 && matches!(way, Way::Regular) {
+        seal::resizable(&k.fs, id, 0)?;
     }
     match way {
         Way::Plain => open::open(&mut Store::of(k), group, location, flags),

@@ -167,12 +167,13 @@ fn look(
         return Ok(linux::POLLNVAL);
     };
     let always = linux::POLLERR | linux::POLLHUP | linux::POLLNVAL;
-    let (ready, key) = io::poll(k, cx.m, id)?;
-    if let Some(key) = key.filter(|key| !keys.contains(key)) {
+    let ready = io::poll(k, cx, id)?;
+    let new = [ready.data, ready.room];
+    for key in new.into_iter().flatten() {
         keys.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         keys.push(key);
     }
-    Ok(ready & (wanted | always))
+    Ok(ready.events & (wanted | always))
 }
 
 fn zeros(len: usize) -> Result<Vec<u8>, Errno> {

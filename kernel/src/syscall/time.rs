@@ -36,7 +36,7 @@ pub const CALLS: &[Line] = &[
 pub(super) const SECOND: u64 = 1_000_000_000;
 
 /// CLOCK_* numbers (clock_gettime(2)).
-mod clock {
+pub(super) mod clock {
     pub const REALTIME: u32 = 0;
     pub const MONOTONIC: u32 = 1;
     pub const PROCESS_CPUTIME: u32 = 2;
@@ -61,6 +61,9 @@ pub(super) fn wall_ns(m: &dyn Machine) -> u64 {
 pub(super) struct Span(pub u64);
 
 impl Span {
+    /// Nanoseconds in a second.
+    pub(super) const SECOND: u64 = SECOND;
+
     /// From a timespec; seconds beyond 2^63 ns last for ever.
     pub(super) fn new(seconds: u64, nanos: u64) -> Result<Span, Errno> {
         if (seconds as i64) < 0 || nanos >= SECOND {
@@ -87,7 +90,15 @@ impl Span {
 pub(super) fn timespec_in(k: &mut Kernel, cx: &mut Cx, addr: u64) -> Result<Span, Stop> {
     let mut bytes = [0; 16];
     user::copy_in(k, cx, addr, &mut bytes)?;
-    Ok(Span::new(get_u64(&bytes, 0), get_u64(&bytes, 8))?)
+    Ok(timespec_at(&bytes, 0)?)
+}
+
+/// The struct timespec at an offset.
+///
+/// # Errors
+/// EINVAL for what is no time.
+pub(super) fn timespec_at(bytes: &[u8], at: usize) -> Result<Span, Errno> {
+    Span::new(get_u64(bytes, at), get_u64(bytes, at + 8))
 }
 
 /// struct timespec.

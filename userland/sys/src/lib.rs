@@ -8,6 +8,8 @@
 pub mod audit;
 pub mod container;
 #[allow(unsafe_code)]
+pub mod events;
+#[allow(unsafe_code)]
 pub mod fault;
 #[allow(unsafe_code)]
 pub mod files;

@@ -2,7 +2,7 @@
 
 use berth_kernel::fs::mount::{self, MountFlags};
 use berth_kernel::fs::superblock::{self, TmpfsOptions};
-use berth_kernel::fs::{Access as Who, Actor, Pos, Store, Time, pipe};
+use berth_kernel::fs::{Access as Who, Actor, Pos, Store, Time, home};
 use berth_kernel::machine::{Access, Next, PAGE, Space, Trap, UserRegs};
 use berth_kernel::mm::area::Area;
 use berth_kernel::mm::exec::Image;
@@ -43,7 +43,7 @@ impl Bench {
         let group = k.groups.root();
         let actor = actor(&k);
         let mut st = Store::of(&mut k);
-        pipe::home(&mut st, &actor).unwrap();
+        home::make_all(&mut st, &actor).unwrap();
         let options = TmpfsOptions {
             mode: 0o755,
             ..TmpfsOptions::new(1 << 16)

@@ -6,6 +6,7 @@ pub mod fault;
 pub mod frame;
 mod handlers;
 mod queue;
+mod record;
 mod send;
 
 pub use deliver::{Delivered, bad_frame, deliver, set_action};
@@ -13,7 +14,8 @@ pub use handlers::{
     Action, DEFAULT, Handlers, IGNORE, action, handlers_for_exec, new_handlers, release_handlers,
     replace_handlers,
 };
-pub use queue::{Signals, discard, discard_of_timer, dissolve, take};
+pub use queue::{Signals, discard, discard_of_timer, dissolve, pending, take};
+pub use record::signalfd_siginfo;
 pub use send::{
     Target, allowed, broken_pipe, force, make_ready, send_from, send_group, send_process,
     send_task, send_timer,

@@ -146,6 +146,15 @@ fn give_back(k: &mut Kernel, gone: Vec<Queued>) {
     }
 }
 
+/// The signals that wait for a task or its process: a bit for each.
+pub fn pending(k: &Kernel, id: TaskId) -> u64 {
+    let Some(task) = k.tasks.tasks.get(id) else {
+        return 0;
+    };
+    let process = k.tasks.processes.get(task.process);
+    task.pending.set | process.map_or(0, |process| process.pending.set)
+}
+
 /// Takes a pending signal of `wanted` from a task's own queue, else from its process's. A timer
 /// whose signal it is goes on from here.
 pub fn take(k: &mut Kernel, id: TaskId, wanted: u64, now: u64) -> Option<SigInfo> {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::error::Errno;
 use crate::task::{PidId, ProcessId, RunState, TaskId, TimerId, limits, pid, stop};
+use crate::wait::WaitKey;
 use crate::{Cx, Kernel};
 use linux_raw_sys::general as linux;
 
@@ -146,6 +147,7 @@ fn send(
         return Ok(false);
     }
     queue(k, target, process, info, timer)?;
+    k.waits.wake(WaitKey::Signals(process));
     wake(k, target, process, signal);
     Ok(true)
 }

@@ -2,8 +2,9 @@
 
 use super::subject::{self, Subject};
 use super::table::{Line, link};
-use super::{Found, found, instance, number_of};
+use super::{Found, events, found, instance, number_of};
 use crate::error::Errno;
+use crate::fs::open::FileKind;
 use crate::fs::walk::Link;
 use crate::fs::{FileId, Location, Node, Pos, View, ViewNode, path_of};
 use crate::task::{FilesId, FsContext};
@@ -238,7 +239,7 @@ pub(super) fn descriptor_mode(s: &Source, node: ViewNode) -> Result<u32, Errno> 
 }
 
 /// /proc/PID/fdinfo/N: position, flags and mount of a descriptor.
-pub(super) fn descriptor_info(s: &Source, node: ViewNode) -> Result<Vec<u8>, Errno> {
+pub(super) fn descriptor_info(s: &Source, node: ViewNode, now: u64) -> Result<Vec<u8>, Errno> {
     Subject::of(s, node)?.check_access(s)?;
     let descriptor = descriptor(s, node, number_of(node))?;
     let fs = s.fs.ok_or(Errno::ENOENT)?;
@@ -251,5 +252,8 @@ pub(super) fn descriptor_info(s: &Source, node: ViewNode) -> Result<Vec<u8>, Err
     let mut text = Text::default();
     put!(text, "pos:\t{}\nflags:\t0{flags:o}\n", file.offset);
     put!(text, "mnt_id:\t{}\n", mount.map_or(0, |m| m.id));
+    if let FileKind::Event(event) = &file.kind {
+        events::describe(&mut text, event, now);
+    }
     text.done()
 }

@@ -4,6 +4,7 @@
 //! node's `kind` is its directory and its line there, its `object` a pid, its `instance` the pid
 //! namespace the file system was mounted for. Only what has a number in that namespace is visible.
 
+mod events;
 pub mod links;
 mod login;
 mod maps;
@@ -390,7 +391,7 @@ pub(super) fn piece(
             }
         }
         Found::Numbered(Dir::FdInfo) => {
-            let text = links::descriptor_info(&Source::of(k), node)?;
+            let text = links::descriptor_info(&Source::of(k), node, m.now())?;
             Ok(Piece::whole(text))
         }
         Found::Numbered(_) => Err(Errno::EINVAL.into()),

@@ -1,13 +1,17 @@
 //! Behaviour of the kernel's calls, each case as Linux has it: run on Linux, all must pass.
 
+mod events;
 mod files;
+mod memfds;
 mod memory;
 mod misc;
 mod opening;
 mod pipes;
 mod processes;
 mod resolving;
+mod signalfds;
 mod signals;
+mod timerfds;
 mod xattrs;
 
 use berth_sys::raw::{Fork, exit, fork};
@@ -22,7 +26,7 @@ type Verdict = Result<(), String>;
 /// One case: its name and what it does, in a process of its own.
 type Case = (&'static str, fn() -> Verdict);
 
-const AREAS: [&[Case]; 9] = [
+const AREAS: &[&[Case]] = &[
     processes::CASES,
     pipes::CASES,
     files::CASES,
@@ -32,6 +36,10 @@ const AREAS: [&[Case]; 9] = [
     xattrs::CASES,
     opening::CASES,
     resolving::CASES,
+    events::CASES,
+    memfds::CASES,
+    signalfds::CASES,
+    timerfds::CASES,
 ];
 
 /// Runs the case with this name, those of the area with this name, or all.

@@ -1,0 +1,58 @@
+//! Mounts that nobody can walk to: where files are that have no name in any directory.
+
+use super::mount::{self, MountFlags};
+use super::superblock::{self, SuperKind};
+use super::{Actor, MountId, Store};
+use crate::arena::Held;
+use crate::error::Stop;
+
+/// What kinds of files live on such a mount.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Home {
+    /// Pipes of pipe(2).
+    Pipes,
+    /// Files that are events (eventfd(2), epoll(7), ...).
+    Events,
+    /// Memory of memfd_create(2).
+    Memory,
+}
+
+/// The mounts, each made at its first use and kept.
+pub(super) type Homes = [Option<Held<MountId>>; 3];
+
+/// The mount of a kind of files.
+///
+/// # Errors
+/// No memory, at the first use.
+pub fn mount_of(st: &mut Store, actor: &Actor, home: Home) -> Result<MountId, Stop> {
+    if let Some(Some(mount)) = st.fs.homes.get(home as usize) {
+        return Ok(mount.key());
+    }
+    let actor = Actor {
+        group: st.groups.root(),
+        ..*actor
+    };
+    let (kind, source) = match home {
+        Home::Pipes => (SuperKind::Pipes, &b"pipefs"[..]),
+        Home::Events => (SuperKind::Events, &b"anon_inodefs"[..]),
+        Home::Memory => (SuperKind::Tmpfs, &b"tmpfs"[..]),
+    };
+    let sb = superblock::hidden(st, &actor, kind)?;
+    let mount = mount::whole(st, &actor, sb, MountFlags::empty(), source)?;
+    let id = mount.key();
+    if let Some(slot) = st.fs.homes.get_mut(home as usize) {
+        *slot = Some(mount);
+    }
+    Ok(id)
+}
+
+/// Makes all of them, so that none counts later as something left behind.
+///
+/// # Errors
+/// No memory.
+pub fn make_all(st: &mut Store, actor: &Actor) -> Result<(), Stop> {
+    for home in [Home::Pipes, Home::Events, Home::Memory] {
+        mount_of(st, actor, home)?;
+    }
+    Ok(())
+}
