@@ -9,6 +9,7 @@ use crate::load::Load;
 use crate::machine::{Access, FpuArea, Machine, Next, PowerOff, Trap, UserRegs};
 use crate::mm::frames::{Frames, Origin};
 use crate::mm::{Fault, Spaces};
+use crate::net::Net;
 use crate::ns::Namespaces;
 use crate::sched::{self, Sched};
 use crate::task::signal::{self, Delivered};
@@ -33,6 +34,8 @@ pub struct Kernel {
     pub spaces: Spaces,
     /// Files.
     pub fs: Fs,
+    /// Sockets.
+    pub net: Net,
     /// Processes and threads.
     pub tasks: Tasks,
     /// Namespaces.
@@ -67,6 +70,7 @@ impl Kernel {
             groups: Groups::new(),
             spaces: Spaces::default(),
             fs: Fs::default(),
+            net: Net::default(),
             tasks: Tasks::default(),
             ns: Namespaces::default(),
             containers: Containers::default(),
@@ -231,6 +235,7 @@ impl Kernel {
                 crate::task::exit::end_namespace_step(self, m, job);
                 None
             }
+            Job::Sockets(job) => crate::io::discard_step(self, job).map(Job::Sockets),
             Job::Container(id) => {
                 crate::container::alone(self, m, id);
                 None

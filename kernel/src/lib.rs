@@ -27,6 +27,7 @@ mod kernel;
 pub mod load;
 pub mod machine;
 pub mod mm;
+pub mod net;
 pub mod ns;
 pub mod sched;
 pub mod syscall;

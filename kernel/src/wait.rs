@@ -19,6 +19,10 @@ pub enum WaitKey {
     FileData(crate::fs::FileId),
     /// An event has room.
     FileRoom(crate::fs::FileId),
+    /// A socket has something to receive, a connection to accept, or lost its other end.
+    SocketData(crate::net::SocketId),
+    /// Messages for a socket, or connections to it, have room again; or it is gone.
+    SocketRoom(crate::net::SocketId),
     /// A signal was sent to this process or one of its threads, blocked or not.
     Signals(crate::task::ProcessId),
     /// Waits in open(2) of a fifo for the other end; `true` to write itself.

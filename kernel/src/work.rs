@@ -8,6 +8,8 @@ pub enum Job {
     Space(crate::mm::Teardown),
     /// Free the pages and entries of an inode nobody refers to.
     Inode(crate::fs::Teardown),
+    /// Free what is left of sockets, and close files that were in flight.
+    Sockets(crate::net::garbage::Garbage),
     /// Kill the members of a pid namespace whose init has ended.
     Namespace(crate::task::exit::EndOfNamespace),
     /// Carry an operation on a container on whose caller has ended.

@@ -27,6 +27,10 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi signals"),
         },
         Case {
+            name: "inside_sockets",
+            run: |door| tap(door, "probe abi sockets"),
+        },
+        Case {
             name: "inside_misc",
             run: |door| tap(door, "probe abi misc"),
         },

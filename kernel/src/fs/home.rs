@@ -1,8 +1,9 @@
 //! Mounts that nobody can walk to: where files are that have no name in any directory.
 
+use super::inode::{self, What};
 use super::mount::{self, MountFlags};
 use super::superblock::{self, SuperKind};
-use super::{Actor, MountId, Store};
+use super::{Actor, InodeId, Location, MountId, Node, Pos, Store};
 use crate::arena::Held;
 use crate::error::Stop;
 
@@ -15,10 +16,12 @@ pub enum Home {
     Events,
     /// Memory of memfd_create(2).
     Memory,
+    /// Sockets.
+    Sockets,
 }
 
 /// The mounts, each made at its first use and kept.
-pub(super) type Homes = [Option<Held<MountId>>; 3];
+pub(super) type Homes = [Option<Held<MountId>>; 4];
 
 /// The mount of a kind of files.
 ///
@@ -36,6 +39,7 @@ pub fn mount_of(st: &mut Store, actor: &Actor, home: Home) -> Result<MountId, St
         Home::Pipes => (SuperKind::Pipes, &b"pipefs"[..]),
         Home::Events => (SuperKind::Events, &b"anon_inodefs"[..]),
         Home::Memory => (SuperKind::Tmpfs, &b"tmpfs"[..]),
+        Home::Sockets => (SuperKind::Sockets, &b"sockfs"[..]),
     };
     let sb = superblock::hidden(st, &actor, kind)?;
     let mount = mount::whole(st, &actor, sb, MountFlags::empty(), source)?;
@@ -46,12 +50,33 @@ pub fn mount_of(st: &mut Store, actor: &Actor, home: Home) -> Result<MountId, St
     Ok(id)
 }
 
+/// A place for a new file that has no name. Give the reference back when it is open.
+///
+/// # Errors
+/// No memory.
+pub fn make(
+    st: &mut Store,
+    actor: &Actor,
+    home: Home,
+    what: What,
+    mode: u32,
+) -> Result<(Held<InodeId>, Location), Stop> {
+    let mount = mount_of(st, actor, home)?;
+    let sb = st.fs.mount(mount)?.sb.key();
+    let held = inode::create(st, actor, sb, what, mode, None)?;
+    let pos = Pos {
+        mount,
+        node: Node::Inode(held.key()),
+    };
+    Ok((held, Location { pos, name: None }))
+}
+
 /// Makes all of them, so that none counts later as something left behind.
 ///
 /// # Errors
 /// No memory.
 pub fn make_all(st: &mut Store, actor: &Actor) -> Result<(), Stop> {
-    for home in [Home::Pipes, Home::Events, Home::Memory] {
+    for home in [Home::Pipes, Home::Events, Home::Memory, Home::Sockets] {
         mount_of(st, actor, home)?;
     }
     Ok(())

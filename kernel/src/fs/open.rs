@@ -6,6 +6,7 @@ use super::{FileId, Fs, HeldPos, InodeId, Location, Node, PipeId, Pos, Store, Vi
 use crate::arena::{Arena, Held};
 use crate::cgroup::{Charge, GroupId};
 use crate::error::{Errno, NoMem, Stop};
+use crate::net::SocketId;
 use crate::tty::OpenTerminal;
 use crate::views::{Opened, Telling};
 use alloc::boxed::Box;
@@ -44,6 +45,8 @@ pub enum FileKind {
     Terminal(OpenTerminal),
     /// An event.
     Event(Event),
+    /// A socket.
+    Socket(Held<SocketId>),
     /// Only a place (O_PATH).
     Path,
 }

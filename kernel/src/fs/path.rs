@@ -72,16 +72,17 @@ pub fn path_of(fs: &Fs, views: &dyn Views, location: &Location, root: Pos) -> To
 /// What those are called that never had a name: `pipe:[number]`, `anon_inode:[eventfd]`.
 fn nameless(fs: &Fs, location: &Location) -> Option<Vec<u8>> {
     let pos = location.pos;
-    match fs.super_of(pos.mount).ok()?.kind {
-        SuperKind::Pipes => {}
+    let sort = match fs.super_of(pos.mount).ok()?.kind {
+        SuperKind::Pipes => "pipe",
+        SuperKind::Sockets => "socket",
         SuperKind::Events => return Some(location.name.as_ref()?.1.clone()),
         _ => return None,
-    }
+    };
     let Node::Inode(id) = pos.node else {
         return None;
     };
     let ino = fs.inodes.get(id)?.ino;
-    Some(alloc::format!("pipe:[{ino}]").into_bytes())
+    Some(alloc::format!("{sort}:[{ino}]").into_bytes())
 }
 
 struct Up<'a> {

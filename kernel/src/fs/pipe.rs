@@ -1,8 +1,8 @@
 //! Pipes and fifos: a ring of 64 KiB between writers and readers (pipe(7)).
 
 use super::home::{self, Home};
-use super::inode::{self, What};
-use super::{Actor, InodeId, Location, Node, PipeId, Pos, Store};
+use super::inode::What;
+use super::{Actor, InodeId, Location, PipeId, Store};
 use crate::arena::{Arena, Held};
 use crate::cgroup::GroupId;
 use crate::error::{Errno, NoMem, Stop};
@@ -69,14 +69,7 @@ pub fn release(st: &mut Store, held: Held<PipeId>) {
 /// # Errors
 /// No memory.
 pub fn anonymous(st: &mut Store, actor: &Actor) -> Result<(Held<InodeId>, Location), Stop> {
-    let mount = home::mount_of(st, actor, Home::Pipes)?;
-    let sb = st.fs.mount(mount)?.sb.key();
-    let held = inode::create(st, actor, sb, What::Fifo, 0o600, None)?;
-    let pos = Pos {
-        mount,
-        node: Node::Inode(held.key()),
-    };
-    Ok((held, Location { pos, name: None }))
+    home::make(st, actor, Home::Pipes, What::Fifo, 0o600)
 }
 
 /// Adds an end.

@@ -138,6 +138,7 @@ pub fn statfs(fs: &Fs, id: MountId) -> Result<StatFs, Errno> {
         SuperKind::View(View::Ns) => linux::NSFS_MAGIC,
         SuperKind::Pipes => linux::PIPEFS_MAGIC,
         SuperKind::Events => linux::ANON_INODE_FS_MAGIC,
+        SuperKind::Sockets => linux::SOCKFS_MAGIC,
     };
     let flags = mount.flags.bits();
     let moved = [

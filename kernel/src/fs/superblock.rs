@@ -41,6 +41,8 @@ pub enum SuperKind {
     Pipes,
     /// Files that are events: all of them are one inode.
     Events,
+    /// Sockets.
+    Sockets,
 }
 
 impl SuperKind {
@@ -50,6 +52,7 @@ impl SuperKind {
             SuperKind::Tmpfs => "tmpfs",
             SuperKind::Pipes => "pipefs",
             SuperKind::Events => "anon_inodefs",
+            SuperKind::Sockets => "sockfs",
             SuperKind::View(View::Proc) => "proc",
             SuperKind::View(View::Sys) => "sysfs",
             SuperKind::View(View::Ns) => "nsfs",

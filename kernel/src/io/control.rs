@@ -9,7 +9,7 @@ use crate::fs::{FileId, InodeId, Store, pages, pipe, seal};
 use crate::machine::PAGE;
 use crate::mm::{self, user};
 use crate::wait::WaitKey;
-use crate::{Cx, Kernel, dev, tty};
+use crate::{Cx, Kernel, dev, net, tty};
 use linux_raw_sys::{general as linux, ioctl as request};
 
 /// What an open file is ready for.
@@ -62,6 +62,14 @@ pub fn poll(k: &mut Kernel, cx: &mut Cx, id: FileId) -> Result<Readiness, Errno>
             })
         }
         FileKind::Event(_) => super::event::poll(k, cx, id),
+        FileKind::Socket(socket) => {
+            let key = socket.key();
+            Ok(Readiness {
+                events: net::ready::ready(k, key)?,
+                data: Some(WaitKey::SocketData(key)),
+                room: k.net.peer_of(key).map(WaitKey::SocketRoom),
+            })
+        }
         FileKind::Device(device) => {
             let device = find_device(device)?;
             Ok(Readiness {

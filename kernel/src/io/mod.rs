@@ -5,23 +5,26 @@
 //! counts when a later pass fails or waits.
 
 mod control;
+mod discard;
 mod event;
 mod list;
 mod read;
+mod receive;
+mod send;
 pub mod terminal;
 mod write;
 
 pub use control::{Readiness, ioctl, poll, reserve, truncate};
+pub use discard::{discard_step, drop_socket, release};
 pub use list::getdents;
 pub use read::{read, read_kernel};
+pub use receive::{Incoming, Received, drop_files, receive};
+pub use send::{Outgoing, send};
 pub use write::{write, write_kernel};
 
-use crate::arena::Held;
+use crate::Cx;
 use crate::error::{Call, Errno, Stop};
-use crate::fs::open::FileKind;
-use crate::fs::{FileId, Store};
-use crate::wait::{Pending, Restart, Resume};
-use crate::{Cx, Kernel, tty, views};
+use crate::wait::{Pending, Restart, Resume, WaitKey};
 
 /// Bytes of one pass.
 pub const PASS: u64 = 64 << 10;
@@ -32,15 +35,6 @@ pub const COUNT_MAX: u64 = 0x7fff_f000;
 
 /// A part of a program's memory: address and length ([`user::iovecs`](crate::mm::user::iovecs)).
 pub type Segment = (u64, u64);
-
-/// Gives an open file back; the last reference closes it.
-pub fn release(k: &mut Kernel, file: Held<FileId>) {
-    match Store::of(k).release_file(file) {
-        Some(FileKind::View(file)) => views::close(k, file.opened),
-        Some(FileKind::Terminal(terminal)) => tty::close(k, terminal),
-        _ => {}
-    }
-}
 
 /// Where the byte `done` of a list of segments is, and what is left of its segment.
 fn place(segments: &[Segment], mut done: u64) -> Option<Segment> {
@@ -93,7 +87,7 @@ fn take_turns(cx: &Cx, done: u64) -> Stop {
 }
 
 /// Waits for `key`, with what was moved; or EAGAIN for who does not want to wait.
-fn wait(cx: &Cx, key: crate::wait::WaitKey, done: u64, nonblocking: bool) -> Stop {
+fn wait(cx: &Cx, key: WaitKey, done: u64, nonblocking: bool) -> Stop {
     if nonblocking {
         return Errno::EAGAIN.into();
     }
@@ -102,4 +96,35 @@ fn wait(cx: &Cx, key: crate::wait::WaitKey, done: u64, nonblocking: bool) -> Sto
         ..cx.resume.unwrap_or_default()
     };
     Stop::Wait(Pending::on(key, Restart::Sys).with(resume))
+}
+
+/// How long a call on a socket waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Patience {
+    nonblocking: bool,
+    /// Nanoseconds at the most.
+    timeout: Option<u64>,
+}
+
+impl Patience {
+    /// Waits for `key`, with what was moved. With a time limit the call is not made
+    /// again after a handler (signal(7)).
+    fn wait(&self, cx: &Cx, key: WaitKey, done: u64) -> Stop {
+        let resume = cx.resume.unwrap_or_default();
+        let limit = self.timeout.map(|time| cx.now.saturating_add(time));
+        let deadline = resume.deadline.or(limit);
+        if self.nonblocking || deadline.is_some_and(|at| at <= cx.now) {
+            return Errno::EAGAIN.into();
+        }
+        let restart = match deadline {
+            Some(_) => Restart::Never,
+            None => Restart::Sys,
+        };
+        let resume = Resume {
+            deadline,
+            done,
+            ..resume
+        };
+        Stop::Wait(Pending::on(key, restart).with(resume))
+    }
 }

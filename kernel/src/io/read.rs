@@ -1,6 +1,6 @@
 //! Reading (read(2)).
 
-use super::{PASS, Segment, TURN, end, event, place, take_turns, terminal, total, wait};
+use super::{PASS, Segment, TURN, end, event, place, receive, take_turns, terminal, total, wait};
 use crate::dev;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::{Device, Times};
@@ -10,6 +10,7 @@ use crate::fs::pages::{self, SIZE_MAX};
 use crate::fs::{FileId, InodeId, MountId, PipeId, Store, Time, pipe};
 use crate::machine::PAGE;
 use crate::mm::user;
+use crate::net::SocketId;
 use crate::tty::End;
 use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::{Cx, Kernel, views};
@@ -23,6 +24,7 @@ enum Source {
     Terminal(End),
     View,
     Event,
+    Socket(SocketId),
 }
 
 /// Reads into segments of the caller's memory: at `at`, or where the file is and moving that on.
@@ -41,12 +43,11 @@ pub fn read(
         return Err(Errno::EBADF.into());
     }
     let source = source(&file.kind)?;
-    if at.is_some()
-        && matches!(
-            source,
-            Source::Pipe(_) | Source::Terminal(_) | Source::Event
-        )
-    {
+    let placeless = matches!(
+        source,
+        Source::Pipe(_) | Source::Terminal(_) | Source::Event | Source::Socket(_)
+    );
+    if at.is_some() && placeless {
         return Err(Errno::ESPIPE.into());
     }
     let nonblocking = file.nonblocking();
@@ -58,6 +59,7 @@ pub fn read(
         Source::Terminal(end) => terminal::read(k, cx, end, segments, nonblocking, &mut done),
         Source::View => from_view(k, cx, id, segments, at, &mut done),
         Source::Event => event::read(k, cx, id, segments, &mut done),
+        Source::Socket(socket) => return receive::read(k, cx, socket, segments, nonblocking),
     };
     end(cx, done, result)
 }
@@ -70,6 +72,7 @@ fn source(kind: &FileKind) -> Result<Source, Errno> {
         FileKind::View(_) => Source::View,
         FileKind::Terminal(terminal) => Source::Terminal(terminal.end()),
         FileKind::Event(_) => Source::Event,
+        FileKind::Socket(socket) => Source::Socket(socket.key()),
         FileKind::Dir(_) => return Err(Errno::EISDIR),
         FileKind::Path => return Err(Errno::EBADF),
     })
@@ -362,8 +365,10 @@ pub fn read_kernel(
             Ok(bytes)
         }
         Source::View => view_bytes(k, cx, id, at, max as u64, 0),
-        Source::Pipe(_) | Source::Device(_) | Source::Event | Source::Terminal(_) => {
-            Err(Errno::EINVAL.into())
-        }
+        Source::Pipe(_)
+        | Source::Device(_)
+        | Source::Event
+        | Source::Terminal(_)
+        | Source::Socket(_) => Err(Errno::EINVAL.into()),
     }
 }

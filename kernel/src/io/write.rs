@@ -1,7 +1,10 @@
 //! Writing (write(2)).
 
 use super::read::find_device;
-use super::{PASS, Segment, TURN, end, event, place, remember, take_turns, terminal, total, wait};
+use super::{
+    Outgoing, PASS, Segment, TURN, end, event, place, remember, send, take_turns, terminal, total,
+    wait,
+};
 use crate::cgroup::GroupId;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::FileKind;
@@ -43,7 +46,13 @@ impl From<'_> {
 
     /// Makes bytes from `done` on ready to be copied; returns how many, up to `max` and the end
     /// of their segment.
-    fn ready(&self, k: &mut Kernel, cx: &mut Cx, done: u64, max: u64) -> Result<u64, Stop> {
+    pub(super) fn ready(
+        &self,
+        k: &mut Kernel,
+        cx: &mut Cx,
+        done: u64,
+        max: u64,
+    ) -> Result<u64, Stop> {
         match self {
             From::Program(segments) => match place(segments, done) {
                 Some((addr, len)) => user::present(k, cx, addr, len.min(max)),
@@ -54,7 +63,14 @@ impl From<'_> {
     }
 
     /// Copies bytes that are ready into a frame.
-    fn copy_to(&self, k: &mut Kernel, cx: &mut Cx, done: u64, to: (Frame, usize), len: usize) {
+    pub(super) fn copy_to(
+        &self,
+        k: &mut Kernel,
+        cx: &mut Cx,
+        done: u64,
+        to: (Frame, usize),
+        len: usize,
+    ) {
         let copied = match self {
             From::Program(segments) => match place(segments, done) {
                 Some((addr, _)) => user::copy_to_frame(k, cx, addr, to, len),
@@ -147,6 +163,15 @@ fn transfer(k: &mut Kernel, cx: &mut Cx, id: FileId, from: From, at: Option<u64>
         FileKind::Pipe(pipe) => {
             let pipe = pipe.key();
             to_pipe(k, cx, pipe, from, nonblocking, &mut done)
+        }
+        FileKind::Socket(_) if at.is_some() => return Err(Errno::ESPIPE.into()),
+        FileKind::Socket(socket) => {
+            let message = Outgoing {
+                nonblocking,
+                ..Outgoing::default()
+            };
+            let socket = socket.key();
+            return send::send_from(k, cx, socket, from, &message);
         }
         FileKind::Device(device) => {
             let device = find_device(device)?;
@@ -264,12 +289,12 @@ pub(super) fn size_limit(k: &Kernel, cx: &Cx) -> u64 {
 /// EFBIG; with SIGXFSZ when it is the process's own limit.
 pub(super) fn too_big(k: &mut Kernel, cx: &Cx, limit: u64, done: u64) -> Stop {
     if limit < SIZE_MAX && done == 0 {
-        send(k, cx, linux::SIGXFSZ);
+        raise(k, cx, linux::SIGXFSZ);
     }
     Errno::EFBIG.into()
 }
 
-fn send(k: &mut Kernel, cx: &Cx, number: u32) {
+fn raise(k: &mut Kernel, cx: &Cx, number: u32) {
     let info = SigInfo {
         signal: number,
         ..SigInfo::default()
@@ -311,7 +336,7 @@ fn to_pipe(
         let pipe = k.fs.pipes.get(id).ok_or(Errno::EBADF)?;
         if pipe.readers == 0 {
             if *done == 0 {
-                send(k, cx, linux::SIGPIPE);
+                raise(k, cx, linux::SIGPIPE);
             }
             return Err(Errno::EPIPE.into());
         }

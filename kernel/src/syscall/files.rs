@@ -131,7 +131,9 @@ fn lseek(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let file = k.fs.file(id)?;
     let by = a[1] as i64;
     let size = match &file.kind {
-        FileKind::Pipe(_) | FileKind::Terminal(_) => return Err(Errno::ESPIPE.into()),
+        FileKind::Pipe(_) | FileKind::Terminal(_) | FileKind::Socket(_) => {
+            return Err(Errno::ESPIPE.into());
+        }
         FileKind::Device(_) => return seek_device(k, id),
         // Events are always at their beginning.
         FileKind::Event(_) => return Ok(0),

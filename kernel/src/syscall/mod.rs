@@ -18,6 +18,7 @@ mod privileges;
 mod process;
 mod sched;
 mod signals;
+mod sockets;
 mod stat;
 mod system;
 mod threads;
@@ -57,6 +58,7 @@ const AREAS: &[&[Line]] = &[
     process::CALLS,
     sched::CALLS,
     signals::CALLS,
+    sockets::CALLS,
     stat::CALLS,
     system::CALLS,
     threads::CALLS,

@@ -8,3 +8,4 @@ mod content;
 mod mounts;
 mod names;
 mod pipes;
+mod sockets;

@@ -31,7 +31,7 @@ const KERNEL_LAYERS: [&[&str]; 8] = [
     &["arena", "cgroup", "error", "mm/frames", "wait", "wire"],
     &["mm", "fs", "ns"],
     &["task", "sched"],
-    &["tty"],
+    &["net", "tty"],
     &["views", "dev", "io"],
     &["container"],
     &["syscall"],

@@ -11,6 +11,7 @@ mod processes;
 mod resolving;
 mod signalfds;
 mod signals;
+mod sockets;
 mod timerfds;
 mod xattrs;
 
@@ -33,6 +34,7 @@ const AREAS: &[&[Case]] = &[
     memory::CASES,
     signals::CASES,
     misc::CASES,
+    sockets::CASES,
     xattrs::CASES,
     opening::CASES,
     resolving::CASES,

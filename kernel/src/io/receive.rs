@@ -1,0 +1,246 @@
+//! Receiving from sockets (recv(2), read(2)).
+
+use super::{PASS, Patience, Segment, end, place, total};
+use crate::error::{Call, Errno, Stop};
+use crate::mm::user;
+use crate::net::transfer::{self, Came};
+use crate::net::{Link, Shut, SocketId, Type};
+use crate::wait::WaitKey;
+use crate::{Cx, Kernel};
+use linux_raw_sys::net as linux;
+
+/// How to receive.
+#[derive(Debug, Default)]
+pub struct Incoming {
+    /// MSG_*.
+    pub flags: u32,
+    /// The call does not wait.
+    pub nonblocking: bool,
+}
+
+impl Incoming {
+    fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// What was received.
+#[derive(Debug, Default)]
+#[must_use = "open files that came are to be kept or closed"]
+pub struct Received {
+    /// The result of the call: bytes, or with MSG_TRUNC those that the message had.
+    pub len: u64,
+    /// The message had more bytes than there was room for.
+    pub truncated: bool,
+    /// What came along.
+    pub came: Came,
+}
+
+/// Reads as read(2) does: without what comes along, and nothing at all into no room.
+pub(super) fn read(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: SocketId,
+    segments: &[Segment],
+    nonblocking: bool,
+) -> Call {
+    if total(segments) == 0 {
+        return Ok(0);
+    }
+    let how = Incoming {
+        nonblocking,
+        ..Incoming::default()
+    };
+    let received = receive(k, cx, id, segments, &how)?;
+    let len = received.len;
+    drop_files(k, received);
+    Ok(len)
+}
+
+/// Closes the open files that came and that nobody wants.
+pub fn drop_files(k: &mut Kernel, received: Received) {
+    if let Some(flight) = received.came.files {
+        let files = flight.land(k);
+        super::discard::release_all(k, files);
+    }
+}
+
+/// Receives into segments of the caller's memory.
+///
+/// # Errors
+/// As recv(2); waits.
+pub fn receive(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: SocketId,
+    segments: &[Segment],
+    how: &Incoming,
+) -> Result<Received, Stop> {
+    if how.has(linux::MSG_OOB) {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    if k.net.socket(id)?.kind != Type::Stream {
+        return datagram(k, cx, id, segments, how);
+    }
+    let mut received = Received::default();
+    let mut done = cx.resume.map_or(0, |r| r.done);
+    let result = stream(k, cx, id, segments, how, &mut done, &mut received.came);
+    received.len = end(cx, done, result)?;
+    Ok(received)
+}
+
+/// A receiver that waits for as long as its socket says.
+fn patience(k: &Kernel, id: SocketId, how: &Incoming) -> Result<Patience, Errno> {
+    Ok(Patience {
+        nonblocking: how.nonblocking || how.has(linux::MSG_DONTWAIT),
+        timeout: k.net.socket(id)?.options.receive_timeout,
+    })
+}
+
+fn stream(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: SocketId,
+    segments: &[Segment],
+    how: &Incoming,
+    done: &mut u64,
+    came: &mut Came,
+) -> Result<(), Stop> {
+    let socket = k.net.socket(id)?;
+    if !matches!(socket.link, Link::Peer(_)) {
+        return Err(Errno::EINVAL.into());
+    }
+    let patience = patience(k, id, how)?;
+    let apart = socket.options.pass_credentials;
+    let count = total(segments);
+    let target = if how.has(linux::MSG_WAITALL) {
+        count
+    } else {
+        count.min(1)
+    };
+    while *done < count {
+        let socket = k.net.socket_mut(id)?;
+        let most = usize::try_from(count - *done).unwrap_or(usize::MAX);
+        let span = socket.queue.span(most, apart);
+        if span.len == 0 {
+            if *done >= target {
+                break;
+            }
+            if let Some(error) = socket.error.take() {
+                return Err(error.into());
+            }
+            if socket.shut.contains(Shut::READ) {
+                break;
+            }
+            return Err(patience.wait(cx, WaitKey::SocketData(id), *done));
+        }
+        if let Some(first) = socket.queue.records.front() {
+            came.from.clone_from(&first.from);
+            came.credentials.clone_from(&first.credentials);
+        }
+        let moved = put(k, cx, id, segments, *done, span.len)?;
+        *done += moved as u64;
+        if how.has(linux::MSG_PEEK) {
+            break;
+        }
+        came.files = transfer::consume(k, id, moved);
+        // What credentials came with cannot be remembered while the call waits for more.
+        if span.ends || apart {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Copies the oldest bytes of a socket's queue into segments, from `done` of these on; ends early
+/// where the program has no memory. Returns how many.
+fn put(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: SocketId,
+    segments: &[Segment],
+    done: u64,
+    len: usize,
+) -> Result<usize, Stop> {
+    let mut moved = 0;
+    while moved < len {
+        let Some(to) = place(segments, done + moved as u64) else {
+            break;
+        };
+        let part = to.1.min(PASS).min((len - moved) as u64);
+        let out = match user::prepare_some(k, cx, to.0, part) {
+            Ok(out) => out,
+            Err(Stop::Errno(_)) if moved > 0 => break,
+            Err(stop) => return Err(stop),
+        };
+        put_pieces(k, cx, id, moved, &out);
+        moved += out.len() as usize;
+    }
+    Ok(moved)
+}
+
+fn put_pieces(k: &mut Kernel, cx: &mut Cx, id: SocketId, offset: usize, out: &user::UserOut) {
+    let mut moved = 0;
+    while moved < out.len() {
+        let socket = k.net.sockets.get(id);
+        let piece = socket.and_then(|s| s.queue.buffer.piece(offset + moved as usize));
+        let Some((frame, within, len)) = piece else {
+            break;
+        };
+        let part = (len as u64).min(out.len() - moved);
+        user::put_frame(k, cx, out, moved, (frame, within), part as usize);
+        moved += part;
+    }
+}
+
+/// One message; what there is no room for is lost.
+fn datagram(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: SocketId,
+    segments: &[Segment],
+    how: &Incoming,
+) -> Result<Received, Stop> {
+    let socket = k.net.socket_mut(id)?;
+    if socket.kind.connects() && !matches!(socket.link, Link::Peer(_)) {
+        return Err(Errno::ENOTCONN.into());
+    }
+    if let Some(error) = socket.error.take() {
+        return Err(error.into());
+    }
+    let Some(first) = socket.queue.records.front() else {
+        return nothing(k, cx, id, how);
+    };
+    let mut came = Came {
+        from: first.from.clone(),
+        credentials: first.credentials.clone(),
+        files: None,
+    };
+    let whole = first.len as u64;
+    let fitting = whole.min(total(segments));
+    let moved = put(k, cx, id, segments, 0, fitting as usize)?;
+    if (moved as u64) < fitting {
+        return Err(Errno::EFAULT.into());
+    }
+    if !how.has(linux::MSG_PEEK) {
+        came.files = transfer::take(k, id);
+    }
+    let tells_whole = how.has(linux::MSG_TRUNC);
+    Ok(Received {
+        len: if tells_whole { whole } else { fitting },
+        truncated: whole > fitting,
+        came,
+    })
+}
+
+/// Waits for a message, if one may still come.
+fn nothing(k: &mut Kernel, cx: &mut Cx, id: SocketId, how: &Incoming) -> Result<Received, Stop> {
+    let patience = patience(k, id, how)?;
+    let socket = k.net.socket(id)?;
+    let over = socket.shut.contains(Shut::READ);
+    // A datagram socket that does not wait does not tell the end (unix(7) is silent, Linux so).
+    if over && (!patience.nonblocking || socket.kind.connects()) {
+        return Ok(Received::default());
+    }
+    Err(patience.wait(cx, WaitKey::SocketData(id), 0))
+}
