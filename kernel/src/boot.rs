@@ -153,6 +153,7 @@ fn first_image(k: &mut Kernel, m: &mut dyn Machine, start: Start) -> Result<Imag
             start,
             cred,
             stack_max,
+            shares: false,
         },
     };
     let group = k.groups.root();

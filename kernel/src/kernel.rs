@@ -172,7 +172,12 @@ impl Kernel {
             return;
         };
         let fault = match mm::fault(self, cx.m, space, addr, access) {
-            Ok(()) => return,
+            Ok(()) => {
+                if let Some(task) = self.tasks.tasks.get_mut(cx.task) {
+                    task.usage.faults = task.usage.faults.saturating_add(1);
+                }
+                return;
+            }
             Err(fault) => fault,
         };
         let (signal, code) = match fault {
@@ -347,6 +352,9 @@ impl Kernel {
             if self.is_runnable(current) {
                 if now < self.sched.slice_end || !self.sched.contended() {
                     return Some(current);
+                }
+                if let Some(task) = self.tasks.tasks.get_mut(current) {
+                    task.usage.losses = task.usage.losses.saturating_add(1);
                 }
                 self.sched.add(current);
             }

@@ -31,6 +31,18 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi sockets"),
         },
         Case {
+            name: "inside_limits",
+            run: |door| tap(door, "probe abi limits"),
+        },
+        Case {
+            name: "inside_setid",
+            run: |door| tap(door, "probe abi setid"),
+        },
+        Case {
+            name: "inside_credentials",
+            run: |door| tap(door, "probe abi credentials"),
+        },
+        Case {
             name: "inside_misc",
             run: |door| tap(door, "probe abi misc"),
         },

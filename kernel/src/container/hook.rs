@@ -67,6 +67,7 @@ pub(super) fn begin(
         start,
         cred: runtime.cred.clone(),
         stack_max: limits::INITIAL[linux_raw_sys::general::RLIMIT_STACK as usize].0,
+        shares: false,
     };
     let image =
         exec::load(k, cx, program_of(&hook, file, caller), group).map_err(|stop| match stop {

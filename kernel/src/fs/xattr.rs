@@ -4,6 +4,7 @@ use super::inode::{Inode, Kind};
 use super::{Access, Actor, InodeId, Store};
 use crate::cgroup::{Charge, Groups};
 use crate::error::{Errno, Stop};
+use crate::wire::get_u32;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -129,6 +130,33 @@ fn permit_security(access: &Access, name: &[u8], write: bool) -> Result<(), Errn
 fn is_capability(value: &[u8]) -> bool {
     let revision = value.get(3);
     (revision == Some(&2) && value.len() == 20) || (revision == Some(&3) && value.len() == 24)
+}
+
+/// The capabilities of a program file (capabilities(7), "File capabilities").
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FileCaps {
+    /// Given within the bounding set.
+    pub permitted: u64,
+    /// Given if the caller has them inheritable.
+    pub inheritable: u64,
+    /// What is permitted then is effective at once.
+    pub effective: bool,
+}
+
+/// The capabilities that a program file gives, if any; those for another user namespace's root
+/// count for nobody here.
+pub fn capabilities(inode: &Inode) -> Option<FileCaps> {
+    let all = inode.xattrs.as_ref()?;
+    let value = all.by_name.get(CAPABILITY)?.value.as_slice();
+    let word = |index: usize| u64::from(get_u32(value, index * 4));
+    if !is_capability(value) || (value.len() == 24 && word(5) != 0) {
+        return None;
+    }
+    Some(FileCaps {
+        permitted: word(1) | word(3) << 32,
+        inheritable: word(2) | word(4) << 32,
+        effective: word(0) & 1 != 0,
+    })
 }
 
 /// What setting does with an attribute that is there, or is not (setxattr(2)).

@@ -1,11 +1,9 @@
-//! What programs tell about their memory, and ask of it: madvise(2), mlock(2), mincore(2),
-//! msync(2).
+//! What programs tell about their memory, and ask of it: madvise(2), mincore(2), msync(2).
 
 use super::area::{Area, AreaFlags, Backing};
 use super::{MmId, fault, range, room_for_areas, user};
 use crate::error::{Errno, Stop};
 use crate::machine::{Access, PAGE};
-use crate::task::{cred, limits};
 use crate::{Cx, Kernel};
 use linux_raw_sys::general as linux;
 
@@ -109,7 +107,13 @@ pub fn advise(
     }
 }
 
-fn flag(k: &mut Kernel, id: MmId, (start, end): (u64, u64), flags: AreaFlags, set: bool) {
+pub(super) fn flag(
+    k: &mut Kernel,
+    id: MmId,
+    (start, end): (u64, u64),
+    flags: AreaFlags,
+    set: bool,
+) {
     if let Some(mm) = k.spaces.get_mut(id) {
         mm.areas
             .change(start, end, |area| area.flags.set(flags, set));
@@ -143,90 +147,10 @@ pub fn populate_some(k: &mut Kernel, cx: &mut Cx, id: MmId, start: u64, len: u64
     let Some(area) = area.copied() else {
         return;
     };
-    let access = if area.access.contains(Access::WRITE) && !area.is_shared() {
-        Access::WRITE
-    } else {
-        Access::READ
-    };
+    let access = area.populates();
     let end = start.saturating_add(len);
     // Without success the first touch tries again, and is told why.
     let _ = populate(k, cx, id, (start, end), access);
-}
-
-/// Locks a range in memory (mlock(2)), which means here that its pages come: none ever leaves.
-/// With `on_fault` they come when they are touched (MLOCK_ONFAULT).
-///
-/// # Errors
-/// ENOMEM for a hole or beyond RLIMIT_MEMLOCK, EPERM when that is 0, EAGAIN for pages that cannot
-/// come; no memory; a wait after a part.
-pub fn lock(
-    k: &mut Kernel,
-    cx: &mut Cx,
-    id: MmId,
-    (start, end): (u64, u64),
-    on_fault: bool,
-) -> Result<(), Stop> {
-    room_for_areas(k, id)?;
-    let from = cx.resume.map_or(start, |resume| resume.word);
-    if cx.resume.is_none() {
-        may_lock(k, cx, id, start, end)?;
-    }
-    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
-    if !mm.areas.covers(start, end) {
-        return Err(Errno::ENOMEM.into());
-    }
-    flag(k, id, (start, end), AreaFlags::LOCKED, true);
-    if on_fault {
-        return Ok(());
-    }
-    let access = match k.spaces.get(id).and_then(|mm| mm.areas.find(from)) {
-        Some(area) if area.access.contains(Access::WRITE) => Access::WRITE,
-        _ => Access::READ,
-    };
-    match populate(k, cx, id, (from, end), access) {
-        Ok(Some(rest)) => Err(range::again(cx.now, rest)),
-        Ok(None) => Ok(()),
-        Err(Stop::Errno(_)) => Err(Errno::ENOMEM.into()),
-        Err(stop) => Err(stop),
-    }
-}
-
-/// Whether RLIMIT_MEMLOCK leaves room.
-fn may_lock(k: &Kernel, cx: &Cx, id: MmId, start: u64, end: u64) -> Result<(), Errno> {
-    if cred::capable(k, cx.task, linux::CAP_IPC_LOCK) {
-        return Ok(());
-    }
-    let limit = limits::soft_of(k, cx.task, linux::RLIMIT_MEMLOCK);
-    if limit == 0 {
-        return Err(Errno::EPERM);
-    }
-    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
-    let locked = mm
-        .areas
-        .iter()
-        .filter(|a| a.flags.contains(AreaFlags::LOCKED));
-    let inside = |a: &Area| a.end.min(end).saturating_sub(a.start.max(start));
-    let bytes: u64 = locked.map(|a| a.len() - inside(a)).sum();
-    if bytes.saturating_add(end - start) > limit {
-        return Err(Errno::ENOMEM);
-    }
-    Ok(())
-}
-
-/// Unlocks a range (munlock(2)).
-///
-/// # Errors
-/// ENOMEM for a hole.
-pub fn unlock(k: &mut Kernel, id: MmId, (start, end): (u64, u64)) -> Result<(), Stop> {
-    room_for_areas(k, id)?;
-    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
-    let covered = mm.areas.covers(start, end);
-    flag(k, id, (start, end), AreaFlags::LOCKED, false);
-    if covered {
-        Ok(())
-    } else {
-        Err(Errno::ENOMEM.into())
-    }
 }
 
 /// Writes a byte for each page of a range: 1 if it is in memory (mincore(2)).

@@ -59,6 +59,8 @@ bitflags::bitflags! {
         const WIPE_ON_FORK = 4;
         /// Locked in memory (mlock(2)); not inherited by fork.
         const LOCKED = 8;
+        /// Locked page by page, as they are touched (MLOCK_ONFAULT).
+        const LOCK_ON_FAULT = 16;
     }
 }
 
@@ -110,6 +112,22 @@ impl Area {
     /// Writes reach others.
     pub fn is_shared(&self) -> bool {
         matches!(self.backing, Backing::Pages { shared: true, .. })
+    }
+
+    /// Private memory that can be written, and is no stack: what RLIMIT_DATA counts.
+    pub fn is_data(&self) -> bool {
+        self.access.contains(Access::WRITE)
+            && !self.is_shared()
+            && !self.flags.contains(AreaFlags::GROWS_DOWN)
+    }
+
+    /// How its pages are touched to bring them in: private ones at once as they are written.
+    pub fn populates(&self) -> Access {
+        if self.access.contains(Access::WRITE) && !self.is_shared() {
+            Access::WRITE
+        } else {
+            Access::READ
+        }
     }
 
     /// Where its pages come from.
@@ -379,14 +397,22 @@ impl Areas {
         (start >= FLOOR).then_some(start)
     }
 
-    /// The stack that a fault at `page` may let grow, and its new start: the area above grows
-    /// down, stays within `most` bytes, and keeps its distance from what is below.
-    pub fn growing(&self, page: u64, most: u64) -> Option<(u64, u64)> {
+    /// Bytes that areas have in `[start, end)`.
+    pub fn bytes_in(&self, start: u64, end: u64) -> u64 {
+        let (mut at, mut bytes) = (start, 0u64);
+        while let Some(part) = self.first_in(at, end) {
+            bytes = bytes.saturating_add(part.len());
+            at = part.end;
+        }
+        bytes
+    }
+
+    /// The stack that a fault at `page` may let grow: the area above grows down, and keeps its
+    /// distance from what is below.
+    pub fn growing(&self, page: u64) -> Option<&Area> {
         let stack = self.from(page)?;
-        let fits = stack.flags.contains(AreaFlags::GROWS_DOWN)
-            && page >= FLOOR
-            && page < stack.start
-            && stack.end - page <= most;
+        let fits =
+            stack.flags.contains(AreaFlags::GROWS_DOWN) && page >= FLOOR && page < stack.start;
         if !fits {
             return None;
         }
@@ -399,7 +425,7 @@ impl Areas {
             };
             page.checked_sub(below.end).is_some_and(|free| free >= gap)
         });
-        clear.then_some((stack.start, page))
+        clear.then_some(stack)
     }
 }
 
@@ -447,12 +473,14 @@ mod tests {
 
     fn check(areas: &Areas) {
         let list: Vec<_> = areas.iter().copied().collect();
-        let mut bytes = 0;
+        let (mut bytes, mut data) = (0, 0);
         for area in &list {
             assert!(area.start < area.end && area.start % PAGE == 0 && area.end % PAGE == 0);
             bytes += area.len();
+            data += if area.is_data() { area.len() } else { 0 };
         }
-        assert_eq!(bytes, areas.bytes());
+        assert_eq!((bytes, data), (areas.bytes(), areas.sizes().data));
+        assert_eq!(areas.bytes_in(0, USER_END), bytes);
         for pair in list.windows(2) {
             assert!(pair[0].end <= pair[1].start, "{pair:?} overlap");
             assert!(!pair[0].joins(&pair[1]), "{pair:?} could be one");
@@ -539,26 +567,20 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_grows_to_its_limit_and_keeps_its_distance() {
+    fn a_stack_grows_and_keeps_its_distance() {
         let top = 0x7000_0000;
-        let most = 1 << 23;
         let mut areas = Areas::default();
         let mut stack = Area::zero(top - PAGE, top, Access::READ | Access::WRITE);
         stack.flags = AreaFlags::GROWS_DOWN;
         areas.insert(stack);
-        assert_eq!(areas.growing(top, most), None);
-        assert_eq!(
-            areas.growing(top - 3 * PAGE, most),
-            Some((top - PAGE, top - 3 * PAGE))
-        );
-        assert!(areas.growing(top - most, most).is_some());
-        assert_eq!(areas.growing(top - most - PAGE, most), None);
+        assert_eq!(areas.growing(top), None);
+        assert_eq!(areas.growing(top - 3 * PAGE), Some(&stack));
         areas.grow_down(top - PAGE, top - 3 * PAGE);
         assert_eq!(areas.find(top - 3 * PAGE).unwrap().end, top);
         let other = top - 3 * PAGE - STACK_GAP - 4 * PAGE;
         areas.insert(Area::zero(other, other + PAGE, Access::READ));
-        assert!(areas.growing(top - 6 * PAGE, most).is_some());
-        assert_eq!(areas.growing(top - 7 * PAGE, most), None);
+        assert!(areas.growing(top - 6 * PAGE).is_some());
+        assert_eq!(areas.growing(top - 7 * PAGE), None);
         assert_eq!(
             areas.gap(PAGE, top),
             Some(top - 3 * PAGE - STACK_GAP - PAGE)

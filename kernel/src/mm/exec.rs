@@ -10,9 +10,10 @@ use crate::arena::Held;
 use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
 use crate::fs::walk::Start;
-use crate::fs::{HeldPos, InodeId, Location, Node, pages};
+use crate::fs::{HeldPos, InodeId, Location, Node, pages, xattr};
 use crate::machine::{Access, Machine, PAGE, USER_END};
-use crate::task::{Cred, TaskId, exec::find_program};
+use crate::task::setid::{self, Grants};
+use crate::task::{Cred, TaskId, cred, exec::find_program};
 use crate::wire::get_u64;
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
@@ -26,8 +27,10 @@ pub struct Caller {
     pub start: Start,
     /// Credentials before set-id bits.
     pub cred: Cred,
-    /// Bytes that the stack may grow to (RLIMIT_STACK).
+    /// Bytes that the stack may grow to (RLIMIT_STACK): room is kept for it.
     pub stack_max: u64,
+    /// Another process has the same root and working directory object (CLONE_FS).
+    pub shares: bool,
 }
 
 /// Bytes that the stack of a program may grow to when nobody says otherwise.
@@ -39,8 +42,16 @@ impl Caller {
     /// # Errors
     /// ESRCH when it has ended.
     pub fn of(k: &Kernel, task: TaskId) -> Result<Caller, Errno> {
-        let cred = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?.cred.clone();
+        let own = k.tasks.task(task)?;
+        let cred = own.cred.clone();
+        let context = own.fs.as_ref().ok_or(Errno::ESRCH)?.key();
+        let uses = |t: TaskId| {
+            let fs = k.tasks.tasks.get(t).and_then(|t| t.fs.as_ref());
+            fs.is_some_and(|fs| fs.key() == context)
+        };
+        let threads = k.tasks.live_threads(own.process).filter(|t| uses(*t));
         Ok(Caller {
+            shares: k.tasks.contexts.refs(context) as usize > threads.count(),
             start: crate::task::exec::start(k, task)?,
             cred,
             stack_max: crate::task::limits::soft_of(k, task, linux::RLIMIT_STACK),
@@ -82,6 +93,8 @@ pub struct Image {
     pub cred: Cred,
     /// It runs with other rights than its caller's (AT_SECURE).
     pub secure: bool,
+    /// Others may look into it.
+    pub dumpable: bool,
 }
 
 /// Gives an image back that will not run.
@@ -123,7 +136,8 @@ pub fn load(k: &mut Kernel, cx: &mut Cx, program: Program, group: GroupId) -> Re
         caller,
     } = program;
     let (file, args) = interpreted(k, cx.m, file, &path, args, &caller)?;
-    let (cred, secure) = credentials(k, &file, &caller.cred)?;
+    let (cred, secure) = credentials(k, &file, &caller)?;
+    let dumpable = may_dump(k, &file, &caller.cred, &cred)?;
     let exe = k.fs.hold_pos(file.pos).ok_or(Errno::ENOENT)?;
     let mm = match super::create(k, cx.m, group) {
         Ok(mm) => mm,
@@ -141,6 +155,7 @@ pub fn load(k: &mut Kernel, cx: &mut Cx, program: Program, group: GroupId) -> Re
         exe,
         cred,
         secure,
+        dumpable,
     };
     let content = Content {
         args: &args,
@@ -205,16 +220,27 @@ fn interpreted(
 }
 
 /// The credentials that a program gets, and whether it must be careful.
-fn credentials(k: &Kernel, file: &Location, cred: &Cred) -> Result<(Cred, bool), Errno> {
+fn credentials(k: &Kernel, file: &Location, caller: &Caller) -> Result<(Cred, bool), Errno> {
     let inode = k.fs.inode(inode_of(file)?)?;
     let flags = k.fs.mount(file.pos.mount)?.flags;
-    let honoured = !flags.contains(crate::fs::mount::MountFlags::NOSUID);
-    let set = |bits: u32| honoured && inode.mode & bits == bits;
-    let set_gid = linux::S_ISGID | linux::S_IXGRP;
-    Ok(cred.after_exec(
-        set(linux::S_ISUID).then_some(inode.uid),
-        set(set_gid).then_some(inode.gid),
-    ))
+    let mut grants = Grants::default();
+    if !flags.contains(crate::fs::mount::MountFlags::NOSUID) {
+        let set = |bits: u32| inode.mode & bits == bits;
+        let set_gid = linux::S_ISGID | linux::S_IXGRP;
+        grants.uid = set(linux::S_ISUID).then_some(inode.uid);
+        grants.gid = set(set_gid).then_some(inode.gid);
+        grants.caps = xattr::capabilities(inode);
+    }
+    setid::after_exec(&caller.cred, &grants, caller.shares)
+}
+
+/// Whether others with the caller's ids may look into the program: it is readable, and runs with
+/// no other rights (PR_SET_DUMPABLE).
+fn may_dump(k: &Kernel, file: &Location, old: &Cred, new: &Cred) -> Result<bool, Errno> {
+    let inode = k.fs.inode(inode_of(file)?)?;
+    let readable = inode.permit(&cred::access(old), 4).is_ok();
+    let same = old.euid == old.uid && old.egid == old.gid;
+    Ok(readable && same && !new.differs_from(old))
 }
 
 /// An ELF file and its plan.
@@ -361,8 +387,7 @@ impl Content<'_> {
         let top = USER_END - chance.pages(0, STACK_CHANCE);
         let room = self.caller.stack_max.clamp(STACK_ROOM, USER_END / 6);
         let base = top - room - STACK_GAP - chance.pages(1, BASE_CHANCE);
-        let space = k.spaces.get_mut(mm).ok_or(Errno::ENOMEM)?;
-        (space.base, space.stack_max) = (base, self.caller.stack_max);
+        k.spaces.get_mut(mm).ok_or(Errno::ENOMEM)?.base = base;
         let bias = if elf.plan.dynamic {
             let base = PIE_BASE + chance.pages(2, BASE_CHANCE);
             base - base % elf.plan.align
@@ -466,7 +491,6 @@ fn put_stack(
     if !space.areas.is_free(start - STACK_GAP, top) {
         return Err(Errno::ENOEXEC.into());
     }
-    space.stack_max = space.stack_max.max(top - start);
     super::room_for_areas(k, mm)?;
     super::insert(k, mm, area)?;
     user::write_of(k, m, mm, built.pointer, &built.bytes)?;

@@ -2,7 +2,7 @@
 
 use super::area::{Area, Backing, Source};
 use super::frames::Origin;
-use super::{Fault, MmId, page};
+use super::{Fault, MmId, page, room};
 use crate::Kernel;
 use crate::error::Stop;
 use crate::machine::{Access, Frame, Machine, Mapped, PAGE, Space};
@@ -43,12 +43,17 @@ pub fn fault(
 }
 
 /// The area at a page; a stack just above grows to it.
-fn area_for(k: &mut Kernel, mm: MmId, at: u64) -> Result<(Space, Area), Fault> {
-    let mm = k.spaces.get_mut(mm).ok_or(Fault::NotMapped)?;
-    if mm.areas.find(at).is_none() {
-        let (start, to) = mm.areas.growing(at, mm.stack_max).ok_or(Fault::NotMapped)?;
-        mm.areas.grow_down(start, to);
+fn area_for(k: &mut Kernel, id: MmId, at: u64) -> Result<(Space, Area), Fault> {
+    let mm = k.spaces.get(id).ok_or(Fault::NotMapped)?;
+    if let Some(area) = mm.areas.find(at) {
+        return Ok((mm.space, *area));
     }
+    let stack = *mm.areas.growing(at).ok_or(Fault::NotMapped)?;
+    if !room::may_grow(k, id, &stack, at) {
+        return Err(Fault::NotMapped);
+    }
+    let mm = k.spaces.get_mut(id).ok_or(Fault::NotMapped)?;
+    mm.areas.grow_down(stack.start, at);
     let area = mm.areas.find(at).ok_or(Fault::NotMapped)?;
     Ok((mm.space, *area))
 }

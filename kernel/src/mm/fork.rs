@@ -33,11 +33,11 @@ fn fill(k: &mut Kernel, m: &mut dyn Machine, parent: MmId, child: MmId) -> Resul
     let Some(from) = k.spaces.get(parent) else {
         return Ok(());
     };
-    let (heap, base, stack_max, exe) = (from.heap, from.base, from.stack_max, from.exe);
+    let (heap, base, exe) = (from.heap, from.base, from.exe);
     let layout = from.layout.clone();
     super::set_program(k, child, exe);
     if let Some(to) = k.spaces.get_mut(child) {
-        (to.heap, to.base, to.stack_max) = (heap, base, stack_max);
+        (to.heap, to.base) = (heap, base);
         to.layout = layout;
     }
     let (mut at, mut count) = (0, 0);
@@ -70,7 +70,8 @@ fn share_area(
     if area.flags.contains(AreaFlags::DONT_FORK) {
         return Ok(());
     }
-    area.flags.remove(AreaFlags::LOCKED);
+    area.flags
+        .remove(AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT);
     super::room_for_areas(k, child)?;
     super::insert(k, child, area)?;
     if area.flags.contains(AreaFlags::WIPE_ON_FORK) {

@@ -2,13 +2,14 @@
 //! mprotect(2), brk(2)).
 
 use super::area::{Area, AreaFlags, Areas, Backing, Source};
-use super::{MmId, create_object, insert, range, release_object, room_for_areas};
+use super::{MmId, create_object, insert, range, release_object, room, room_for_areas};
 use crate::error::{Errno, Stop};
 use crate::fs::inode::Device;
 use crate::fs::mount::MountFlags;
 use crate::fs::open::FileKind;
 use crate::fs::{FileId, seal};
 use crate::machine::{Access, PAGE, USER_END};
+use crate::task::limits;
 use crate::{Cx, Kernel};
 
 /// Where a mapping shall be.
@@ -40,8 +41,8 @@ pub struct Request {
     pub shared: bool,
     /// The open file and the offset in it; `None` for zeroed memory.
     pub file: Option<(FileId, u64)>,
-    /// A stack (MAP_GROWSDOWN).
-    pub grows_down: bool,
+    /// A stack (MAP_GROWSDOWN), locked in memory (MAP_LOCKED).
+    pub flags: AreaFlags,
     /// May be more than there is memory (MAP_NORESERVE).
     pub unreserved: bool,
 }
@@ -87,12 +88,13 @@ pub fn map(k: &mut Kernel, cx: &mut Cx, id: MmId, request: &Request) -> Result<u
     let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
     let start = choose(&mm.areas, mm.base, request.place, len)?;
     let end = start + len;
+    let mut area = Area::zero(start, end, request.access);
+    area.may = kind.may;
+    area.flags = mm.new_flags | request.flags;
+    check_room(k, cx, id, &area, request.shared)?;
     if let Some(rest) = range::unmap(k, cx.m, id, start, end) {
         return Err(range::again(cx.now, rest));
     }
-    let mut area = Area::zero(start, end, request.access);
-    area.may = kind.may;
-    area.flags.set(AreaFlags::GROWS_DOWN, request.grows_down);
     let payer = k.spaces.get(id).ok_or(Errno::ENOMEM)?.group.key();
     let object = match kind.of {
         Of::Zero if request.shared => Some(create_object(k, payer, len / PAGE)?),
@@ -116,6 +118,23 @@ pub fn map(k: &mut Kernel, cx: &mut Cx, id: MmId, request: &Request) -> Result<u
     }
     done?;
     Ok(start)
+}
+
+/// Whether the program's limits leave room for a new area, beside what it replaces.
+fn check_room(k: &Kernel, cx: &Cx, id: MmId, area: &Area, shared: bool) -> Result<(), Errno> {
+    if area.flags.contains(AreaFlags::LOCKED) {
+        room::may_lock(k, cx.task)?;
+        room::check_locked(k, cx.task, id, area.len(), area.flags)?;
+    }
+    // Shared memory counts as no data; its source is not made yet.
+    let mut like = *area;
+    like.access.set(Access::WRITE, area.is_data() && !shared);
+    if room::check(k, cx.task, id, area.len(), &like).is_ok() {
+        return Ok(());
+    }
+    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
+    let replaced = mm.areas.bytes_in(area.start, area.end);
+    room::check(k, cx.task, id, area.len() - replaced, &like)
 }
 
 #[derive(Clone, Copy)]
@@ -256,6 +275,12 @@ pub fn protect(
         if !area.may.contains(access) {
             return Err(Errno::EACCES.into());
         }
+        let part = area.part(at, area.end.min(end));
+        let changed = Area { access, ..part };
+        if changed.is_data() && !part.is_data() {
+            // It is there already, but was no data.
+            room::check_data(k, cx.task, id, part.len())?;
+        }
         at = area.end;
     }
     // What an earlier pass has done is still mapped: only the word tells.
@@ -279,7 +304,9 @@ pub fn brk(k: &mut Kernel, cx: &mut Cx, id: MmId, to: u64) -> Result<u64, Stop> 
     }
     let old = end.next_multiple_of(PAGE);
     let new = to.next_multiple_of(PAGE);
-    if new > old && (!mm.areas.fits(old, new) || could_exist(k, new - old).is_err()) {
+    let mut more = Area::zero(old, new, Access::READ | Access::WRITE);
+    more.flags = mm.new_flags;
+    if new > old && !heap_fits(k, cx, id, &more, to - start) {
         return Ok(end);
     }
     match room_for_areas(k, id) {
@@ -287,8 +314,7 @@ pub fn brk(k: &mut Kernel, cx: &mut Cx, id: MmId, to: u64) -> Result<u64, Stop> 
         other => other?,
     }
     if new > old {
-        let access = Access::READ | Access::WRITE;
-        insert(k, id, Area::zero(old, new, access))?;
+        insert(k, id, more)?;
     } else if new < old {
         if let Some(rest) = range::unmap(k, cx.m, id, new, old) {
             return Err(range::again(cx.now, rest));
@@ -298,4 +324,18 @@ pub fn brk(k: &mut Kernel, cx: &mut Cx, id: MmId, to: u64) -> Result<u64, Stop> 
         mm.heap.1 = to;
     }
     Ok(to)
+}
+
+/// Whether the heap can have `more`, and then all of `len` bytes.
+fn heap_fits(k: &Kernel, cx: &Cx, id: MmId, more: &Area, len: u64) -> bool {
+    let most = limits::soft_of(k, cx.task, linux_raw_sys::general::RLIMIT_DATA);
+    let Some(mm) = k.spaces.get(id) else {
+        return false;
+    };
+    let (from, to) = mm.layout.data;
+    mm.areas.fits(more.start, more.end)
+        && len.saturating_add(to.saturating_sub(from)) <= most
+        && could_exist(k, more.len()).is_ok()
+        && room::check(k, cx.task, id, more.len(), more).is_ok()
+        && room::check_locked(k, cx.task, id, more.len(), more.flags).is_ok()
 }

@@ -12,11 +12,13 @@ pub mod fault;
 pub mod fork;
 pub mod frames;
 pub mod layout;
+pub mod lock;
 pub mod map;
 pub mod oom;
 pub mod page;
 pub mod range;
 pub mod remap;
+pub mod room;
 pub mod script;
 pub mod sizes;
 pub mod stack;
@@ -31,7 +33,7 @@ use crate::machine::{Frame, Machine, Space};
 use crate::{Kernel, key};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use area::{Area, Areas, MAX_AREAS, ObjectId, Source};
+use area::{Area, AreaFlags, Areas, MAX_AREAS, ObjectId, Source};
 use frames::Origin;
 use layout::Layout;
 
@@ -128,8 +130,9 @@ pub struct Mm {
     pub heap: (u64, u64),
     /// Below this address places are chosen.
     pub base: u64,
-    /// Bytes that the stack may grow to (RLIMIT_STACK when the program was loaded).
-    pub stack_max: u64,
+    /// What new areas are besides: locked in memory, at once or at their first touch
+    /// (mlockall(2), MCL_FUTURE).
+    pub new_flags: AreaFlags,
     /// What execve put where.
     pub layout: Layout,
     /// Who pays.
@@ -223,7 +226,7 @@ pub fn create(k: &mut Kernel, m: &mut dyn Machine, group: GroupId) -> Result<Hel
         resident: Resident::default(),
         heap: (0, 0),
         base: crate::machine::USER_END,
-        stack_max: 0,
+        new_flags: AreaFlags::empty(),
         layout: Layout::default(),
         group: k.groups.hold(group),
         exe: None,

@@ -2,7 +2,7 @@
 
 use super::area::{Area, Areas, Backing};
 use super::map::could_exist;
-use super::{MmId, insert, range, room_for_areas};
+use super::{MmId, insert, range, room, room_for_areas};
 use crate::error::{Errno, Stop};
 use crate::machine::{PAGE, USER_END};
 use crate::{Cx, Kernel};
@@ -61,6 +61,13 @@ pub fn remap(k: &mut Kernel, cx: &mut Cx, id: MmId, request: &Request) -> Result
     if !moves && new_len <= old_len {
         return Ok(old);
     }
+    let more = if request.keep {
+        new_len
+    } else {
+        new_len.saturating_sub(old_len)
+    };
+    room::check_locked(k, cx.task, id, more, area.flags)?;
+    room::check(k, cx.task, id, more, &area)?;
     if !moves && grow(k, id, &area, kept_end, new_end)? {
         return Ok(old);
     }

@@ -28,7 +28,7 @@ impl Sizes {
         );
         let code = area.access.contains(Access::EXEC) && !writes && !stack;
         let counts = [
-            (&mut self.data, writes && !stack && !area.is_shared()),
+            (&mut self.data, area.is_data()),
             (&mut self.stack, stack),
             (&mut self.code, code),
             (&mut self.locked, is(AreaFlags::LOCKED)),

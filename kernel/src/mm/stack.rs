@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn too_much_is_refused() {
-        let args = vec![vec![b'x'; 1 << 20]; 3];
+        let args = vec![vec![b'x'; 1 << 20]; 7];
         let first = First {
             args: &args,
             env: &[],

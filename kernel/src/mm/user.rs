@@ -303,26 +303,25 @@ pub struct ArgRoom {
 }
 
 impl ArgRoom {
-    /// Bytes of all strings and pointers: a quarter of the 8 MiB that a stack may have.
-    pub const TOTAL: usize = 2 << 20;
+    /// Bytes of all strings and pointers at the most: three quarters of the stack that is usual.
+    pub const TOTAL: usize = 6 << 20;
+    /// And at the least, however small the stack (ARG_MAX).
+    const LEAST: usize = 128 << 10;
     /// Bytes of one string, with its NUL (MAX_ARG_STRLEN).
     pub const STRING: usize = 128 << 10;
 
-    /// All of it.
-    pub fn new() -> ArgRoom {
-        ArgRoom { left: Self::TOTAL }
+    /// A quarter of what the stack may be (RLIMIT_STACK).
+    pub fn for_stack(most: u64) -> ArgRoom {
+        let quarter = usize::try_from(most / 4).unwrap_or(usize::MAX);
+        ArgRoom {
+            left: quarter.clamp(Self::LEAST, Self::TOTAL),
+        }
     }
 
     /// Takes what one string and the pointer to it need.
     fn take(&mut self, len: usize) -> Result<(), Errno> {
         self.left = self.left.checked_sub(len + 9).ok_or(Errno::E2BIG)?;
         Ok(())
-    }
-}
-
-impl Default for ArgRoom {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -596,8 +595,11 @@ mod tests {
 
     #[test]
     fn arguments_have_a_limit() {
-        let mut room = ArgRoom::new();
-        assert_eq!(room.take(ArgRoom::TOTAL - 9), Ok(()));
+        let mut room = ArgRoom::for_stack(8 << 20);
+        assert_eq!(room.take((2 << 20) - 9), Ok(()));
         assert_eq!(room.take(0), Err(Errno::E2BIG));
+        let left = |most| ArgRoom::for_stack(most).left;
+        assert_eq!((left(1 << 20), left(4096)), (256 << 10, 128 << 10));
+        assert_eq!(left(u64::MAX), ArgRoom::TOTAL);
     }
 }

@@ -6,7 +6,7 @@ use crate::fs::Location;
 use crate::fs::walk::WalkFlags;
 use crate::mm::exec::{self as image, Caller, Program};
 use crate::mm::user::{self, ArgRoom};
-use crate::task::{TaskId, exec, files};
+use crate::task::{TaskId, exec, files, limits};
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -73,7 +73,8 @@ fn run(
     caller: Caller,
     (argv, envp): (u64, u64),
 ) -> Call {
-    let mut room = ArgRoom::new();
+    check_count(k, cx)?;
+    let mut room = ArgRoom::for_stack(caller.stack_max);
     let args = user::string_vector(k, cx, argv, &mut room)?;
     let env = user::string_vector(k, cx, envp, &mut room)?;
     let program = Program {
@@ -87,6 +88,20 @@ fn run(
     let group = task.group.key();
     let image = image::load(k, cx, program, group)?;
     exec::replace_image(k, cx, image)
+}
+
+/// Who changed its uid to one with too many tasks, and is still one too many, runs nothing
+/// (execve(2), EAGAIN).
+fn check_count(k: &mut Kernel, cx: &Cx) -> Result<(), Errno> {
+    let task = k.tasks.task(cx.task)?;
+    if task.over_count {
+        let most = limits::soft_of(k, cx.task, linux::RLIMIT_NPROC);
+        if k.tasks.users.get(&task.cred.uid).is_some_and(|n| *n > most) {
+            return Err(Errno::EAGAIN);
+        }
+        k.tasks.task_mut(cx.task)?.over_count = false;
+    }
+    Ok(())
 }
 
 /// Where an open file is.

@@ -4,7 +4,7 @@ use super::Line;
 use crate::error::{Call, Errno, Stop};
 use crate::mm::user;
 use crate::ns;
-use crate::task::cred::{Cred, NGROUPS_MAX};
+use crate::task::cred::{self, Cred, NGROUPS_MAX};
 use crate::task::{ProcessId, fork, pid, session};
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
@@ -130,7 +130,7 @@ fn read_groups(k: &mut Kernel, cx: &mut Cx, addr: u64, count: usize) -> Result<V
     Ok(groups)
 }
 
-/// Changes the caller's credentials; the count of its user's tasks follows.
+/// Changes the caller's credentials.
 fn change(
     k: &mut Kernel,
     cx: &mut Cx,
@@ -138,12 +138,7 @@ fn change(
 ) -> Result<(), Errno> {
     let mut cred = k.tasks.task(cx.task)?.cred.clone();
     with(&mut cred)?;
-    let task = k.tasks.task_mut(cx.task)?;
-    let (old, new) = (task.cred.uid, cred.uid);
-    task.cred = cred;
-    k.tasks.count_user(old, false);
-    k.tasks.count_user(new, true);
-    Ok(())
+    cred::change(k, cx.task, cred)
 }
 
 fn setuid(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
@@ -260,7 +255,10 @@ fn setfsuid(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let old = c.fsuid;
     let allowed = [c.uid, c.euid, c.suid, c.fsuid].contains(&new) || c.capable(linux::CAP_SETUID);
     if allowed && new != KEEP {
-        k.tasks.task_mut(cx.task)?.cred.change_fsuid(new);
+        change(k, cx, |c| {
+            c.change_fsuid(new);
+            Ok(())
+        })?;
     }
     Ok(u64::from(old))
 }
@@ -270,7 +268,10 @@ fn setfsgid(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let old = c.fsgid;
     let allowed = [c.gid, c.egid, c.sgid, c.fsgid].contains(&new) || c.capable(linux::CAP_SETGID);
     if allowed && new != KEEP {
-        k.tasks.task_mut(cx.task)?.cred.fsgid = new;
+        change(k, cx, |c| {
+            c.fsgid = new;
+            Ok(())
+        })?;
     }
     Ok(u64::from(old))
 }

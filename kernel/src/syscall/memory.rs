@@ -3,9 +3,10 @@
 use super::Line;
 use crate::error::{Call, Errno};
 use crate::machine::{Access, USER_END};
+use crate::mm::area::AreaFlags;
 use crate::mm::map::{self, Place, whole_pages};
 use crate::mm::remap;
-use crate::mm::{MmId, advice};
+use crate::mm::{MmId, advice, lock};
 use crate::{Cx, Kernel};
 use linux_raw_sys::general as linux;
 
@@ -22,6 +23,8 @@ pub const CALLS: &[Line] = &[
     (linux::__NR_mlock, "mlock", mlock),
     (linux::__NR_mlock2, "mlock2", mlock2),
     (linux::__NR_munlock, "munlock", munlock),
+    (linux::__NR_mlockall, "mlockall", mlockall),
+    (linux::__NR_munlockall, "munlockall", munlockall),
 ];
 
 /// Flags that change nothing here: there is no swap to reserve, and text files are not denied to
@@ -89,15 +92,27 @@ fn mmap(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         access: access(prot),
         shared,
         file,
-        grows_down: has(linux::MAP_GROWSDOWN),
+        flags: area_flags(flags),
         unreserved: has(linux::MAP_NORESERVE),
     };
     let mm = current(k, cx)?;
     let start = map::map(k, cx, mm, &request)?;
-    if has(linux::MAP_POPULATE | linux::MAP_LOCKED) {
+    let future = k
+        .spaces
+        .get(mm)
+        .map_or(AreaFlags::empty(), |mm| mm.new_flags);
+    let locks = has(linux::MAP_LOCKED) || future.contains(AreaFlags::LOCKED);
+    if has(linux::MAP_POPULATE) || (locks && !future.contains(AreaFlags::LOCK_ON_FAULT)) {
         advice::populate_some(k, cx, mm, start, whole_pages(len)?);
     }
     Ok(start)
+}
+
+fn area_flags(flags: u32) -> AreaFlags {
+    let mut area = AreaFlags::empty();
+    area.set(AreaFlags::GROWS_DOWN, flags & linux::MAP_GROWSDOWN != 0);
+    area.set(AreaFlags::LOCKED, flags & linux::MAP_LOCKED != 0);
+    area
 }
 
 fn munmap(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
@@ -138,7 +153,7 @@ fn mprotect(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
 fn stack_start(k: &Kernel, mm: MmId, addr: u64) -> Result<u64, Errno> {
     let areas = &k.spaces.get(mm).ok_or(Errno::ENOMEM)?.areas;
     let area = areas.find(addr).ok_or(Errno::ENOMEM)?;
-    let stack = area.flags.contains(crate::mm::area::AreaFlags::GROWS_DOWN);
+    let stack = area.flags.contains(AreaFlags::GROWS_DOWN);
     stack.then_some(area.start).ok_or(Errno::EINVAL)
 }
 
@@ -218,7 +233,7 @@ fn lock_range(addr: u64, len: u64) -> Result<(u64, u64), Errno> {
 fn mlock(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let range = lock_range(args[0], args[1])?;
     let mm = current(k, cx)?;
-    advice::lock(k, cx, mm, range, false)?;
+    lock::lock(k, cx, mm, range, false)?;
     Ok(0)
 }
 
@@ -230,13 +245,36 @@ fn mlock2(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     };
     let range = lock_range(args[0], args[1])?;
     let mm = current(k, cx)?;
-    advice::lock(k, cx, mm, range, on_fault)?;
+    lock::lock(k, cx, mm, range, on_fault)?;
     Ok(0)
 }
 
 fn munlock(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let range = lock_range(args[0], args[1])?;
     let mm = current(k, cx)?;
-    advice::unlock(k, mm, range)?;
+    lock::unlock(k, mm, range)?;
+    Ok(0)
+}
+
+fn mlockall(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    let flags = args[0] as u32;
+    let has = |flag: u32| flags & flag != 0;
+    let known = linux::MCL_CURRENT | linux::MCL_FUTURE | linux::MCL_ONFAULT;
+    if flags & !known != 0 || !has(linux::MCL_CURRENT | linux::MCL_FUTURE) {
+        return Err(Errno::EINVAL.into());
+    }
+    let what = lock::All {
+        current: has(linux::MCL_CURRENT),
+        future: has(linux::MCL_FUTURE),
+        on_fault: has(linux::MCL_ONFAULT),
+    };
+    let mm = current(k, cx)?;
+    lock::lock_all(k, cx, mm, what)?;
+    Ok(0)
+}
+
+fn munlockall(k: &mut Kernel, cx: &mut Cx, _args: &[u64; 6]) -> Call {
+    let mm = current(k, cx)?;
+    lock::unlock_all(k, mm);
     Ok(0)
 }

@@ -14,6 +14,7 @@ mod open;
 mod paths;
 mod place;
 mod poll;
+mod prctl;
 mod privileges;
 mod process;
 mod sched;
@@ -54,6 +55,7 @@ const AREAS: &[&[Line]] = &[
     open::CALLS,
     paths::CALLS,
     poll::CALLS,
+    prctl::CALLS,
     privileges::CALLS,
     process::CALLS,
     sched::CALLS,
@@ -177,6 +179,7 @@ fn settle(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6], result: Call
             if !signal::interrupts(k, cx.task) {
                 if let Some(task) = k.tasks.tasks.get_mut(cx.task) {
                     task.state = RunState::Parked;
+                    task.usage.waits = task.usage.waits.saturating_add(1);
                 }
                 k.waits
                     .park(cx.task, &pending.keys, pending.resume.deadline);

@@ -1,22 +1,20 @@
-//! Capabilities, what prctl(2) switches, resource limits.
+//! Capabilities and resource limits.
 
 use super::Line;
 use crate::error::{Call, Errno};
 use crate::mm::user;
 use crate::ns;
 use crate::task::cred::{self, ALL, Caps};
-use crate::task::{ProcessId, TaskId, limits, pid, signal};
+use crate::task::{ProcessId, TaskId, limits, pid};
 use crate::wire::{Writer, get_u32, get_u64};
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
-use linux_raw_sys::prctl as pr;
 
 /// The calls of this file.
 pub const CALLS: &[Line] = &[
     (linux::__NR_capget, "capget", capget),
     (linux::__NR_capset, "capset", capset),
-    (linux::__NR_prctl, "prctl", prctl),
     (linux::__NR_prlimit64, "prlimit64", prlimit64),
     (linux::__NR_getrlimit, "getrlimit", getrlimit),
     (linux::__NR_setrlimit, "setrlimit", setrlimit),
@@ -80,8 +78,9 @@ fn capset(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         (low | high << 32) & ALL
     };
     let old = k.tasks.task(cx.task)?.cred.caps;
-    let new = new_caps(old, set(0), set(1), set(2))?;
-    k.tasks.task_mut(cx.task)?.cred.caps = new;
+    let mut cred = k.tasks.task(cx.task)?.cred.clone();
+    cred.caps = new_caps(old, set(0), set(1), set(2))?;
+    cred::change(k, cx.task, cred)?;
     Ok(0)
 }
 
@@ -105,123 +104,6 @@ fn new_caps(old: Caps, effective: u64, permitted: u64, inheritable: u64) -> Resu
     })
 }
 
-fn prctl(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
-    let [option, a, b, c, d, _] = *args;
-    let option = u32::try_from(option).map_err(|_| Errno::EINVAL)?;
-    let rest_is_zero = [b, c, d] == [0; 3];
-    match option {
-        pr::PR_SET_NAME => set_name(k, cx, a),
-        pr::PR_GET_NAME => {
-            let name = k.tasks.task(cx.task)?.comm;
-            user::copy_out(k, cx, a, &name, 0)
-        }
-        pr::PR_SET_PDEATHSIG => {
-            let signal = u32::try_from(a).map_err(|_| Errno::EINVAL)?;
-            if signal > signal::LAST {
-                return Err(Errno::EINVAL.into());
-            }
-            k.tasks.task_mut(cx.task)?.parent_death_signal = signal;
-            Ok(0)
-        }
-        pr::PR_GET_PDEATHSIG => {
-            let signal = k.tasks.task(cx.task)?.parent_death_signal;
-            user::copy_out(k, cx, a, &signal.to_le_bytes(), 0)
-        }
-        pr::PR_GET_DUMPABLE => Ok(u64::from(k.tasks.process_of(cx.task)?.1.dumpable)),
-        pr::PR_SET_DUMPABLE if a <= 1 => {
-            k.tasks.process_of_mut(cx.task)?.dumpable = a as u8;
-            Ok(0)
-        }
-        pr::PR_GET_KEEPCAPS => Ok(u64::from(k.tasks.task(cx.task)?.cred.keep_caps)),
-        pr::PR_SET_KEEPCAPS if a <= 1 => {
-            k.tasks.task_mut(cx.task)?.cred.keep_caps = a == 1;
-            Ok(0)
-        }
-        pr::PR_SET_CHILD_SUBREAPER => {
-            k.tasks.process_of_mut(cx.task)?.subreaper = a != 0;
-            Ok(0)
-        }
-        pr::PR_GET_CHILD_SUBREAPER => {
-            let set = u32::from(k.tasks.process_of(cx.task)?.1.subreaper);
-            user::copy_out(k, cx, a, &set.to_le_bytes(), 0)
-        }
-        pr::PR_SET_NO_NEW_PRIVS if a == 1 && rest_is_zero => {
-            k.tasks.task_mut(cx.task)?.cred.no_new_privs = true;
-            Ok(0)
-        }
-        pr::PR_GET_NO_NEW_PRIVS if a == 0 && rest_is_zero => {
-            Ok(u64::from(k.tasks.task(cx.task)?.cred.no_new_privs))
-        }
-        // None can be set.
-        pr::PR_GET_SECUREBITS => Ok(0),
-        pr::PR_CAPBSET_READ => Ok(u64::from(has(bounding(k, cx)?, a)?)),
-        pr::PR_CAPBSET_DROP => {
-            has(0, a)?;
-            if !cred::capable(k, cx.task, linux::CAP_SETPCAP) {
-                return Err(Errno::EPERM.into());
-            }
-            k.tasks.task_mut(cx.task)?.cred.caps.bounding &= !(1 << a);
-            Ok(0)
-        }
-        pr::PR_CAP_AMBIENT if [c, d] == [0; 2] => ambient(k, cx, a, b),
-        _ => Err(Errno::EINVAL.into()),
-    }
-}
-
-fn bounding(k: &Kernel, cx: &Cx) -> Result<u64, Errno> {
-    Ok(k.tasks.task(cx.task)?.cred.caps.bounding)
-}
-
-/// Whether a set has a capability; EINVAL for one that does not exist.
-fn has(set: u64, capability: u64) -> Result<bool, Errno> {
-    if capability > u64::from(linux::CAP_LAST_CAP) {
-        return Err(Errno::EINVAL);
-    }
-    Ok(set >> capability & 1 != 0)
-}
-
-/// Names longer than 15 bytes are cut.
-fn set_name(k: &mut Kernel, cx: &mut Cx, addr: u64) -> Call {
-    let mut name = [0; 16];
-    let mut len = 0;
-    while len < 15 {
-        let mut byte = [0];
-        user::copy_in(k, cx, addr.wrapping_add(len as u64), &mut byte)?;
-        if byte[0] == 0 {
-            break;
-        }
-        name[len] = byte[0];
-        len += 1;
-    }
-    k.tasks.task_mut(cx.task)?.comm = name;
-    Ok(0)
-}
-
-fn ambient(k: &mut Kernel, cx: &mut Cx, operation: u64, capability: u64) -> Call {
-    let caps = &mut k.tasks.task_mut(cx.task)?.cred.caps;
-    let operation = u32::try_from(operation).map_err(|_| Errno::EINVAL)?;
-    if operation == pr::PR_CAP_AMBIENT_CLEAR_ALL {
-        if capability != 0 {
-            return Err(Errno::EINVAL.into());
-        }
-        caps.ambient = 0;
-        return Ok(0);
-    }
-    let set = has(caps.ambient, capability)?;
-    match operation {
-        pr::PR_CAP_AMBIENT_IS_SET => return Ok(u64::from(set)),
-        pr::PR_CAP_AMBIENT_RAISE => {
-            if !has(caps.permitted & caps.inheritable, capability)? {
-                return Err(Errno::EPERM.into());
-            }
-            caps.ambient |= 1 << capability;
-        }
-        pr::PR_CAP_AMBIENT_LOWER => caps.ambient &= !(1 << capability),
-        _ => return Err(Errno::EINVAL.into()),
-    }
-    Ok(0)
-}
-
 /// struct rlimit.
 fn rlimit(limit: (u64, u64)) -> Vec<u8> {
     Writer::new().u64(limit.0).u64(limit.1).done()
@@ -236,7 +118,8 @@ fn getrlimit(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
 fn setrlimit(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let own = k.tasks.task(cx.task)?.process;
     let new = rlimit_in(k, cx, args[1])?;
-    limits::set(k, cx.task, own, args[0] as u32, new)?;
+    limits::check(k, cx.task, own, args[0] as u32, new)?;
+    limits::set(k, own, args[0] as u32, new);
     Ok(0)
 }
 
@@ -254,12 +137,15 @@ fn prlimit64(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     };
     let target = limits_of(k, cx, args[0] as i32)?;
     let old = limits::get(k, target, resource).ok_or(Errno::EINVAL)?;
+    if let Some(new) = new {
+        limits::check(k, cx.task, target, resource, new)?;
+    }
     let out = match args[3] {
         0 => None,
         addr => Some(user::prepare(k, cx, addr, 16)?),
     };
     if let Some(new) = new {
-        limits::set(k, cx.task, target, resource, new)?;
+        limits::set(k, target, resource, new);
     }
     if let Some(out) = out {
         user::put(k, cx, &out, 0, &rlimit(old));

@@ -2,8 +2,10 @@
 
 use super::Line;
 use crate::error::{Call, Errno, Stop};
+use crate::machine::PAGE;
 use crate::mm::user::{self, UserOut};
 use crate::ns;
+use crate::task::usage::{self, Usage};
 use crate::task::wait::{self, Event, Wanted, Who};
 use crate::task::{Ended, PidId, ProcessId, exit, pid};
 use crate::wait::{Pending, Restart, WaitKey};
@@ -196,12 +198,14 @@ impl Told {
         let leader = tasks.leader(child).and_then(|t| tasks.tasks.get(t));
         let process = tasks.processes.get(child);
         let (own, below) = process.map_or_else(Default::default, |p| (p.times, p.child_times));
+        let used = usage::of_process(tasks, &k.spaces, child)
+            .and(process.map_or_else(Usage::default, |p| p.child_usage));
         let user = own.0.saturating_add(below.0);
         let system = own.1.saturating_add(below.1);
         Told {
             number: ns.map_or(0, |ns| pid::process_number(tasks, child, ns)),
             uid: leader.map_or(0, |t| t.cred.uid),
-            rusage: rusage((user, system)),
+            rusage: rusage((user, system), used),
         }
     }
 }
@@ -209,13 +213,25 @@ impl Told {
 /// Bytes of struct rusage.
 pub(super) const RUSAGE_LEN: u64 = 144;
 
-/// struct rusage with CPU times; what is not counted is 0 (getrusage(2)).
-pub(super) fn rusage(times: (u64, u64)) -> Vec<u8> {
+/// Where ru_minflt and ru_nvcsw are.
+const MINOR_FAULTS: usize = 64;
+const SWITCHES: usize = 128;
+
+/// struct rusage; what Linux does not count either, and what there is none of, is 0
+/// (getrusage(2)).
+pub(super) fn rusage(times: (u64, u64), used: Usage) -> Vec<u8> {
+    let kilobytes = used.most_resident.saturating_mul(PAGE / 1024);
     [times.0, times.1]
         .into_iter()
         .fold(Writer::new(), |to, ns| {
             to.u64(ns / 1_000_000_000).u64(ns % 1_000_000_000 / 1000)
         })
+        .u64(kilobytes)
+        .pad_to(MINOR_FAULTS)
+        .u64(used.faults)
+        .pad_to(SWITCHES)
+        .u64(used.waits)
+        .u64(used.losses)
         .pad_to(RUSAGE_LEN as usize)
         .done()
 }

@@ -47,6 +47,8 @@ pub const CALLS: &[Line] = &[
     ),
     (linux::__NR_getpriority, "getpriority", getpriority),
     (linux::__NR_setpriority, "setpriority", setpriority),
+    (linux::__NR_ioprio_get, "ioprio_get", ioprio_get),
+    (linux::__NR_ioprio_set, "ioprio_set", ioprio_set),
     (
         linux::__NR_sched_rr_get_interval,
         "sched_rr_get_interval",
@@ -224,6 +226,31 @@ fn may_renice(k: &Kernel, cx: &Cx, target: TaskId, nice: i8) -> Result<(), Errno
         return Err(Errno::EACCES);
     }
     Ok(())
+}
+
+/// The targets of ioprio_get and ioprio_set, whose kinds begin at 1.
+fn io_targets(k: &Kernel, cx: &Cx, args: &[u64; 6]) -> Result<Vec<TaskId>, Errno> {
+    let kind = (args[0] as u32).checked_sub(1).ok_or(Errno::EINVAL)?;
+    let targets = priority_targets(k, cx, &[u64::from(kind), args[1], 0, 0, 0, 0])?;
+    if targets.is_empty() {
+        return Err(Errno::ESRCH);
+    }
+    Ok(targets)
+}
+
+/// ioprio_get(2): nobody has a class or level, as there is no disk to wait for.
+fn ioprio_get(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    io_targets(k, cx, args)?;
+    Ok(0)
+}
+
+/// ioprio_set(2): only what everybody has can be set, IOPRIO_CLASS_NONE.
+fn ioprio_set(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    io_targets(k, cx, args)?;
+    match args[2] as u32 {
+        0 => Ok(0),
+        _ => Err(Errno::EINVAL.into()),
+    }
 }
 
 /// The threads that PRIO_PROCESS, PRIO_PGRP or PRIO_USER with a number mean.

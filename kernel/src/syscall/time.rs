@@ -7,7 +7,7 @@ use crate::mm::user;
 use crate::task::timer::cpu::{self, Meter, Whose};
 use crate::task::timer::posix::Clock;
 use crate::task::wait::TICK;
-use crate::task::{cred, pid, signal};
+use crate::task::{cred, pid, signal, usage};
 use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::wire::{Writer, get_u64};
 use crate::{Cx, Kernel, ns};
@@ -355,14 +355,17 @@ fn getrusage(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     const SELF: i32 = 0;
     const CHILDREN: i32 = -1;
     const THREAD: i32 = 1;
-    let process = k.tasks.process_of(cx.task)?.1;
-    let times = match args[0] as i32 {
-        SELF => process.times,
-        CHILDREN => process.child_times,
-        THREAD => k.tasks.task(cx.task)?.times,
+    let (id, process) = k.tasks.process_of(cx.task)?;
+    let (times, used) = match args[0] as i32 {
+        SELF => (process.times, usage::of_process(&k.tasks, &k.spaces, id)),
+        CHILDREN => (process.child_times, process.child_usage),
+        THREAD => (
+            k.tasks.task(cx.task)?.times,
+            usage::of_task(&k.tasks, &k.spaces, cx.task),
+        ),
         _ => return Err(Errno::EINVAL.into()),
     };
-    user::copy_out(k, cx, args[1], &super::process::rusage(times), 0)
+    user::copy_out(k, cx, args[1], &super::process::rusage(times, used), 0)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Credentials and capabilities (credentials(7), capabilities(7)).
 
-use super::TaskId;
+use super::{TaskId, limits};
 use crate::Kernel;
+use crate::error::Errno;
 use crate::fs::Access;
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -24,8 +25,46 @@ pub struct Cred {
     pub caps: Caps,
     /// execve gives no privileges (PR_SET_NO_NEW_PRIVS).
     pub no_new_privs: bool,
-    /// Permitted capabilities survive the change away from uid 0 (PR_SET_KEEPCAPS).
-    pub keep_caps: bool,
+    /// How uid 0 and changes of ids touch the capabilities (PR_SET_SECUREBITS).
+    pub secure_bits: SecureBits,
+}
+
+bitflags::bitflags! {
+    /// capabilities(7), "The securebits flags". Each has a lock beside it.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct SecureBits: u32 {
+        /// Uid 0 gets nothing at execve.
+        const NO_ROOT = 1 << 0;
+        #[allow(missing_docs)]
+        const NO_ROOT_LOCKED = 1 << 1;
+        /// Changes of uids leave the capabilities alone.
+        const NO_SETUID_FIXUP = 1 << 2;
+        #[allow(missing_docs)]
+        const NO_SETUID_FIXUP_LOCKED = 1 << 3;
+        /// Permitted capabilities survive the change away from uid 0 (PR_SET_KEEPCAPS).
+        const KEEP_CAPS = 1 << 4;
+        #[allow(missing_docs)]
+        const KEEP_CAPS_LOCKED = 1 << 5;
+        /// Nothing is added to the ambient set.
+        const NO_CAP_AMBIENT_RAISE = 1 << 6;
+        #[allow(missing_docs)]
+        const NO_CAP_AMBIENT_RAISE_LOCKED = 1 << 7;
+    }
+}
+
+impl SecureBits {
+    /// All locks.
+    const LOCKS: SecureBits = SecureBits::NO_ROOT_LOCKED
+        .union(SecureBits::NO_SETUID_FIXUP_LOCKED)
+        .union(SecureBits::KEEP_CAPS_LOCKED)
+        .union(SecureBits::NO_CAP_AMBIENT_RAISE_LOCKED);
+
+    /// Whether these may become `new`: locks stay, and what is locked stays as it is.
+    pub fn may_become(self, new: SecureBits) -> bool {
+        let locks = self & SecureBits::LOCKS;
+        let locked = SecureBits::from_bits_truncate(locks.bits() >> 1);
+        new.contains(locks) && !(self ^ new).intersects(locked)
+    }
 }
 
 /// The five capability sets, a bit for each capability.
@@ -129,16 +168,23 @@ impl Cred {
         self.fsgid == gid || self.groups.contains(&gid)
     }
 
+    /// Whether a secure bit is set.
+    pub fn is_secure(&self, bit: SecureBits) -> bool {
+        self.secure_bits.contains(bit)
+    }
+
     /// Sets real, effective and saved uid, the file system's with the effective one, and lets the
     /// capabilities follow (capabilities(7), "Effect of user ID changes on capabilities").
     pub fn change_uids(&mut self, uid: u32, euid: u32, suid: u32) {
         let had_root = self.uid == 0 || self.euid == 0 || self.suid == 0;
         let was_effective = self.euid == 0;
-        (self.uid, self.euid, self.suid) = (uid, euid, suid);
-        self.change_fsuid(euid);
+        (self.uid, self.euid, self.suid, self.fsuid) = (uid, euid, suid, euid);
+        if self.is_secure(SecureBits::NO_SETUID_FIXUP) {
+            return;
+        }
         let has_root = uid == 0 || euid == 0 || suid == 0;
         if had_root && !has_root {
-            if !self.keep_caps {
+            if !self.is_secure(SecureBits::KEEP_CAPS) {
                 self.caps.permitted = 0;
                 self.caps.effective = 0;
             }
@@ -154,47 +200,46 @@ impl Cred {
 
     /// Sets the file system uid; the capabilities that concern files follow.
     pub fn change_fsuid(&mut self, fsuid: u32) {
-        if self.fsuid == 0 && fsuid != 0 {
+        let fixup = !self.is_secure(SecureBits::NO_SETUID_FIXUP);
+        if fixup && self.fsuid == 0 && fsuid != 0 {
             self.caps.effective &= !FS_SET;
-        } else if self.fsuid != 0 && fsuid == 0 {
+        } else if fixup && self.fsuid != 0 && fsuid == 0 {
             self.caps.effective |= self.caps.permitted & FS_SET;
         }
         self.fsuid = fsuid;
     }
 
-    /// What execve makes of these credentials when the file has set-id bits for `set_uid` and
-    /// `set_gid` (both `None` on mounts without suid); and whether the program must be careful
-    /// (AT_SECURE).
-    pub fn after_exec(&self, set_uid: Option<u32>, set_gid: Option<u32>) -> (Cred, bool) {
-        let mut new = self.clone();
-        if !self.no_new_privs {
-            new.euid = set_uid.unwrap_or(self.euid);
-            new.egid = set_gid.unwrap_or(self.egid);
-        }
-        let id_changed = new.euid != self.euid || new.egid != self.egid;
-        (new.suid, new.fsuid) = (new.euid, new.euid);
-        (new.sgid, new.fsgid) = (new.egid, new.egid);
-        new.keep_caps = false;
-        // The file sets of root, or none: files carry no capabilities here.
-        let root = new.uid == 0 || new.euid == 0;
-        let file = if root { ALL } else { 0 };
-        let effective = new.euid == 0;
-        let caps = &mut new.caps;
-        if id_changed {
-            caps.ambient = 0;
-        }
-        caps.permitted = (caps.inheritable & file) | (file & caps.bounding) | caps.ambient;
-        if self.no_new_privs {
-            caps.permitted &= self.caps.permitted | caps.ambient;
-        }
-        caps.effective = if effective {
-            caps.permitted
-        } else {
-            caps.ambient
-        };
-        let secure = id_changed || new.uid != new.euid || new.gid != new.egid;
-        (new, secure)
+    /// Whether these credentials are somebody else's than `old`, or can do more: whoever could
+    /// look into the process may not any more (prctl(2), PR_SET_DUMPABLE).
+    pub fn differs_from(&self, old: &Cred) -> bool {
+        let ids = |c: &Cred| [c.euid, c.egid, c.fsuid, c.fsgid];
+        ids(self) != ids(old) || self.caps.permitted & !old.caps.permitted != 0
     }
+}
+
+/// Gives a task other credentials. The count of its user's tasks follows; who becomes somebody
+/// else is not dumped, and not told of its parent's end.
+///
+/// # Errors
+/// ESRCH; nothing has changed then.
+pub fn change(k: &mut Kernel, id: TaskId, new: Cred) -> Result<(), Errno> {
+    let limit = limits::soft_of(k, id, linux::RLIMIT_NPROC);
+    let task = k.tasks.task_mut(id)?;
+    let (old_uid, new_uid) = (task.cred.uid, new.uid);
+    let differs = new.differs_from(&task.cred);
+    task.cred = new;
+    if differs {
+        task.parent_death_signal = 0;
+        k.tasks.process_of_mut(id)?.dumpable = 0;
+    }
+    if old_uid != new_uid {
+        // Found out by execve: programs do not look at what setuid says (setuid(2), EAGAIN).
+        let others = k.tasks.users.get(&new_uid).copied().unwrap_or(0);
+        k.tasks.task_mut(id)?.over_count = new_uid != 0 && others > limit;
+        k.tasks.count_user(old_uid, false);
+        k.tasks.count_user(new_uid, true);
+    }
+    Ok(())
 }
 
 /// Whether a capability is in effect for a task.
@@ -239,7 +284,7 @@ mod tests {
         assert_eq!((cred.caps.permitted, cred.caps.effective), (0, 0));
         assert_eq!(cred.caps.bounding, ALL);
         let mut keeping = Cred::root();
-        keeping.keep_caps = true;
+        keeping.secure_bits = SecureBits::KEEP_CAPS;
         keeping.change_uids(1000, 1000, 1000);
         assert_eq!((keeping.caps.permitted, keeping.caps.effective), (ALL, 0));
     }
@@ -264,46 +309,30 @@ mod tests {
     }
 
     #[test]
-    fn exec_of_a_set_uid_file_gives_what_the_bounding_set_allows() {
-        let mut cred = user(1000);
-        cred.caps.bounding = 1 << linux::CAP_KILL;
-        let (new, secure) = cred.after_exec(Some(0), None);
-        assert_eq!((new.uid, new.euid, new.suid, new.fsuid), (1000, 0, 0, 0));
-        assert_eq!(new.caps.permitted, 1 << linux::CAP_KILL);
-        assert_eq!(new.caps.effective, 1 << linux::CAP_KILL);
-        assert!(secure);
-        cred.no_new_privs = true;
-        let (new, secure) = cred.after_exec(Some(0), None);
-        assert_eq!((new.euid, new.caps.permitted, secure), (1000, 0, false));
-    }
-
-    #[test]
-    fn a_root_without_capabilities_in_the_bounding_set_gains_none() {
-        // What a container's process with uid 0 and few capabilities is.
+    fn without_fixup_ids_and_capabilities_go_their_own_ways() {
         let mut cred = Cred::root();
-        let few = 1 << linux::CAP_KILL | 1 << linux::CAP_CHOWN;
-        cred.caps = Caps {
-            effective: few,
-            permitted: few,
-            inheritable: 0,
-            bounding: few,
-            ambient: 0,
-        };
-        let (new, secure) = cred.after_exec(None, None);
-        assert_eq!((new.caps.permitted, new.caps.effective), (few, few));
-        assert!(!secure);
+        cred.secure_bits = SecureBits::NO_SETUID_FIXUP;
+        cred.change_uids(1000, 1000, 1000);
+        cred.change_fsuid(5);
+        assert_eq!((cred.caps.permitted, cred.caps.effective), (ALL, ALL));
     }
 
     #[test]
-    fn ambient_capabilities_survive_exec_by_a_plain_user() {
-        let mut cred = user(7);
-        let one = 1 << linux::CAP_NET_RAW;
-        cred.caps.permitted = one;
-        cred.caps.inheritable = one;
-        cred.caps.ambient = one;
-        let (new, _) = cred.after_exec(None, None);
-        assert_eq!((new.caps.permitted, new.caps.effective), (one, one));
-        let (new, _) = cred.after_exec(None, Some(5));
-        assert_eq!(new.caps.permitted, 0);
+    fn locks_hold() {
+        let (root, lock) = (SecureBits::NO_ROOT, SecureBits::NO_ROOT_LOCKED);
+        assert!(root.may_become(SecureBits::empty()));
+        assert!(!(root | lock).may_become(root));
+        assert!(!(root | lock).may_become(lock));
+        assert!(!lock.may_become(root | lock));
+        assert!((root | lock).may_become(root | lock | SecureBits::KEEP_CAPS));
+    }
+
+    #[test]
+    fn who_becomes_somebody_else_differs() {
+        let root = Cred::root();
+        assert!(user(7).differs_from(&root));
+        let mut less = root.clone();
+        less.caps.permitted = 1;
+        assert!(!less.differs_from(&root) && root.differs_from(&less));
     }
 }

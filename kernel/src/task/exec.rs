@@ -1,6 +1,6 @@
 //! Running another program (execve(2)): finding it, and becoming it.
 
-use super::{Cred, TaskId, cred, exit, files, signal, timer};
+use super::{Cred, TaskId, cred, exit, files, limits, signal, timer, usage};
 use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::Kind;
@@ -132,6 +132,7 @@ fn commit(
 ) {
     exit::end_other_threads(k, cx);
     exit::leave_memory(k, cx);
+    usage::keep(k, cx.task);
     signal::replace_handlers(k, cx.task, handlers);
     if let Some(files) = files {
         let old = k.tasks.tasks.get_mut(cx.task);
@@ -167,6 +168,7 @@ pub fn install(k: &mut Kernel, id: TaskId, image: Image) {
         exe,
         cred,
         secure,
+        dumpable,
     } = image;
     if k.sched.fpu_owner == Some(id) {
         k.sched.fpu_owner = None;
@@ -187,17 +189,21 @@ pub fn install(k: &mut Kernel, id: TaskId, image: Image) {
     for (to, from) in task.comm.iter_mut().take(15).zip(&name) {
         *to = *from;
     }
-    if secure {
+    if secure || cred.differs_from(&task.cred) {
         task.parent_death_signal = 0;
     }
     task.cred = cred;
+    task.over_count = false;
     let process = task.process;
     let old_mm = task.mm.replace(mm);
     let mut old_exe = Some(exe);
     if let Some(process) = k.tasks.processes.get_mut(process) {
         old_exe = core::mem::replace(&mut process.exe, old_exe);
         process.exe_path = path;
-        process.dumpable = u8::from(!secure);
+        process.dumpable = u8::from(dumpable);
+        if secure {
+            limits::cap_stack(&mut process.limits);
+        }
     }
     if let Some(old) = old_mm {
         crate::mm::release(k, old);

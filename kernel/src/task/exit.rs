@@ -5,7 +5,7 @@
 
 use super::signal::{self, SigInfo};
 use super::{
-    Ended, Process, ProcessId, RunState, TaskId, files, fork, futex, pid, stop, timer, wait,
+    Ended, Process, ProcessId, RunState, TaskId, files, fork, futex, pid, stop, timer, usage, wait,
 };
 use crate::machine::{Machine, PowerOff};
 use crate::mm::user;
@@ -157,6 +157,7 @@ fn end_thread(k: &mut Kernel, m: &mut dyn Machine, id: TaskId) {
     if k.sched.fpu_owner == Some(id) {
         k.sched.fpu_owner = None;
     }
+    usage::keep(k, id);
     let Some(task) = k.tasks.tasks.get_mut(id) else {
         return;
     };

@@ -2,6 +2,7 @@
 
 use super::signal::{self, Signals};
 use super::table::{PROCESS_COST, TASK_COST, blank_process, insert_process, insert_task};
+use super::usage::Usage;
 use super::{
     AltStack, FaultInfo, FilesId, FsContextId, HandlersId, PidId, Process, ProcessId, RunState,
     Task, TaskId, cred, files, limits, pid,
@@ -407,6 +408,9 @@ fn add_task(
         parent_death_signal: 0,
         nice: parent.nice,
         policy: parent.policy,
+        over_count: false,
+        usage: Usage::default(),
+        timer_slack: (parent.timer_slack.0, parent.timer_slack.0),
         groups_charge: draft.groups_charge.take(),
         starved: 0,
         times: (0, 0),
@@ -438,6 +442,7 @@ fn add_process(k: &mut Kernel, cx: &mut Cx, args: &Args, draft: &mut Draft) -> O
         oom: creator.oom,
         login: creator.login,
         has_barrier: creator.has_barrier,
+        thp_disabled: creator.thp_disabled,
         has_executed: false,
         exe_path: creator.exe_path.clone(),
         exe: exe.and_then(|exe| k.fs.hold_pos(exe)),

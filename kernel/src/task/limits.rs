@@ -29,11 +29,6 @@ pub const INITIAL: Limits = {
     limits
 };
 
-/// Resources that this kernel does not count: a limit on one of them would promise what nobody
-/// keeps. (Those that cannot be used up at all here, such as RLIMIT_CORE, and those that Linux
-/// does not count either, such as RLIMIT_RSS, are not among them.)
-const NOT_COUNTED: [u32; 2] = [linux::RLIMIT_DATA, linux::RLIMIT_AS];
-
 /// The limits of a process for a resource: soft and hard.
 pub fn get(k: &Kernel, process: ProcessId, resource: u32) -> Option<(u64, u64)> {
     let limits = &k.tasks.processes.get(process)?.limits;
@@ -51,16 +46,13 @@ pub fn soft_of(k: &Kernel, task: TaskId, resource: u32) -> u64 {
     process.map_or(UNLIMITED, |p| soft(k, p, resource))
 }
 
-/// Whether a new limit can be kept.
+/// Whether a new limit is one.
 ///
 /// # Errors
-/// EINVAL for an unknown resource, a soft limit above the hard one, and a limit on a resource that
-/// is not counted; EPERM for more descriptors than [`NR_OPEN`].
-pub fn check(resource: u32, limit: (u64, u64)) -> Result<(), Errno> {
+/// EINVAL for an unknown resource and a soft limit above the hard one; EPERM for more descriptors
+/// than [`NR_OPEN`].
+fn is_limit(resource: u32, limit: (u64, u64)) -> Result<(), Errno> {
     if resource as usize >= INITIAL.len() || limit.0 > limit.1 {
-        return Err(Errno::EINVAL);
-    }
-    if NOT_COUNTED.contains(&resource) && limit.0 != UNLIMITED {
         return Err(Errno::EINVAL);
     }
     if resource == linux::RLIMIT_NOFILE && limit.1 > NR_OPEN {
@@ -69,27 +61,41 @@ pub fn check(resource: u32, limit: (u64, u64)) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Sets a limit on behalf of `actor`.
+/// Whether `actor` may set a limit of a process.
 ///
 /// # Errors
-/// As [`check`]; EPERM for raising a hard limit without CAP_SYS_RESOURCE; ESRCH.
-pub fn set(
-    k: &mut Kernel,
+/// EINVAL, EPERM for what is no limit; EPERM for raising a hard limit without CAP_SYS_RESOURCE;
+/// ESRCH.
+pub fn check(
+    k: &Kernel,
     actor: TaskId,
     process: ProcessId,
     resource: u32,
     limit: (u64, u64),
 ) -> Result<(), Errno> {
-    check(resource, limit)?;
+    is_limit(resource, limit)?;
     let old = get(k, process, resource).ok_or(Errno::ESRCH)?;
     if limit.1 > old.1 && !cred::capable(k, actor, linux::CAP_SYS_RESOURCE) {
         return Err(Errno::EPERM);
     }
-    let process = k.tasks.processes.get_mut(process).ok_or(Errno::ESRCH)?;
-    if let Some(slot) = process.limits.get_mut(resource as usize) {
+    Ok(())
+}
+
+/// Sets a limit that was checked.
+pub fn set(k: &mut Kernel, process: ProcessId, resource: u32, limit: (u64, u64)) {
+    let process = k.tasks.processes.get_mut(process);
+    if let Some(slot) = process.and_then(|p| p.limits.get_mut(resource as usize)) {
         *slot = limit;
     }
-    Ok(())
+}
+
+/// A program with other rights than its caller's has a stack of no more than is usual, so that its
+/// memory cannot be laid out at will (setrlimit(2)).
+pub fn cap_stack(limits: &mut Limits) {
+    let usual = INITIAL[linux::RLIMIT_STACK as usize].0;
+    if let Some(stack) = limits.get_mut(linux::RLIMIT_STACK as usize) {
+        stack.0 = stack.0.min(usual);
+    }
 }
 
 /// Nanoseconds in a second.
@@ -138,16 +144,12 @@ mod tests {
 
     #[test]
     fn only_limits_that_are_kept_are_taken() {
-        assert_eq!(check(linux::RLIMIT_NOFILE, (5, 10)), Ok(()));
-        assert_eq!(check(linux::RLIMIT_NOFILE, (10, 5)), Err(Errno::EINVAL));
+        assert_eq!(is_limit(linux::RLIMIT_NOFILE, (5, 10)), Ok(()));
+        assert_eq!(is_limit(linux::RLIMIT_NOFILE, (10, 5)), Err(Errno::EINVAL));
         let most = (5, NR_OPEN + 1);
-        assert_eq!(check(linux::RLIMIT_NOFILE, most), Err(Errno::EPERM));
-        assert_eq!(check(16, (0, 0)), Err(Errno::EINVAL));
-        assert_eq!(check(linux::RLIMIT_CORE, (0, 0)), Ok(()));
-        assert_eq!(
-            check(linux::RLIMIT_AS, (4096, UNLIMITED)),
-            Err(Errno::EINVAL)
-        );
-        assert_eq!(check(linux::RLIMIT_AS, (UNLIMITED, UNLIMITED)), Ok(()));
+        assert_eq!(is_limit(linux::RLIMIT_NOFILE, most), Err(Errno::EPERM));
+        assert_eq!(is_limit(16, (0, 0)), Err(Errno::EINVAL));
+        assert_eq!(is_limit(linux::RLIMIT_CORE, (0, 0)), Ok(()));
+        assert_eq!(is_limit(linux::RLIMIT_AS, (4096, UNLIMITED)), Ok(()));
     }
 }

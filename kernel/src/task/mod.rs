@@ -9,11 +9,13 @@ pub mod futex;
 pub mod limits;
 pub mod pid;
 pub mod session;
+pub mod setid;
 pub mod signal;
 pub mod spawn;
 pub mod stop;
 mod table;
 pub mod timer;
+pub mod usage;
 pub mod wait;
 
 pub use cred::{Caps, Cred};
@@ -103,6 +105,13 @@ pub struct Task {
     pub nice: i8,
     /// SCHED_OTHER, SCHED_BATCH or SCHED_IDLE (sched(7)).
     pub policy: u8,
+    /// Its uid changed to one that has too many tasks already: execve is refused.
+    pub over_count: bool,
+    /// By how many nanoseconds its timers may be late: now, and by default (PR_SET_TIMERSLACK).
+    /// They never are.
+    pub timer_slack: (u64, u64),
+    /// What it has used.
+    pub usage: usage::Usage,
     /// Pays for supplementary groups.
     pub groups_charge: Option<Charge>,
     /// How often its call has failed for want of memory and was made again.
@@ -257,6 +266,12 @@ pub struct Process {
     pub next_timer: i32,
     /// What is due by its CPU time.
     pub alarms: timer::cpu::Alarms,
+    /// PR_SET_THP_DISABLE: kept; there are no huge pages to leave out.
+    pub thp_disabled: bool,
+    /// What its ended threads and former programs have used, and waited-for children.
+    pub usage: usage::Usage,
+    /// Of waited-for children.
+    pub child_usage: usage::Usage,
     /// Resource limits (getrlimit(2)): soft, hard.
     pub limits: limits::Limits,
     /// The pid namespace it is the init of.

@@ -3,6 +3,7 @@
 use super::fork;
 use super::signal::{self, Signals};
 use super::table::{PROCESS_COST, TASK_COST, blank_process, insert_process, insert_task};
+use super::usage::Usage;
 use super::{
     AltStack, Cred, FaultInfo, FilesId, FsContext, FsContextId, HandlersId, PidId, Process,
     ProcessId, RunState, Task, TaskId, files, limits, pid,
@@ -18,6 +19,9 @@ use crate::mm::exec::Image;
 use crate::ns::NsSet;
 use alloc::boxed::Box;
 use linux_raw_sys::general as linux;
+
+/// By how many nanoseconds timers may be late when nobody says otherwise (PR_SET_TIMERSLACK).
+const TIMER_SLACK: u64 = 50_000;
 
 /// What a process is made of. All of it is taken, also when making it fails.
 pub struct Spawn {
@@ -187,6 +191,9 @@ fn commit(
         parent_death_signal: 0,
         nice: 0,
         policy: 0,
+        over_count: false,
+        usage: Usage::default(),
+        timer_slack: (TIMER_SLACK, TIMER_SLACK),
         groups_charge: draft.groups_charge.take(),
         starved: 0,
         times: (0, 0),

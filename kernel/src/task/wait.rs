@@ -130,10 +130,12 @@ pub fn consume(k: &mut Kernel, parent: ProcessId, child: ProcessId, event: Event
         return;
     }
     let (own, below) = (process.times, process.child_times);
+    let used = process.usage.and(process.child_usage);
     if let Some(parent) = k.tasks.processes.get_mut(parent) {
         let times = &mut parent.child_times;
         times.0 = times.0.saturating_add(own.0).saturating_add(below.0);
         times.1 = times.1.saturating_add(own.1).saturating_add(below.1);
+        parent.child_usage = parent.child_usage.and(used);
     }
     exit::reap(k, child);
 }

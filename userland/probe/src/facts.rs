@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use berth_sys::own;
 use rustix::fs::{Mode, OFlags};
 use rustix::process as p;
 use serde_json::{Map, Value, json};
@@ -52,6 +53,7 @@ const FACTS: &[Fact] = &[
     ("pids", pids),
     ("namespaces", namespaces),
     ("status", status),
+    ("privileges", privileges),
     ("cgroup", || lines("/proc/self/cgroup")),
     ("cmdline", || lines("/proc/cmdline")),
 ];
@@ -220,6 +222,23 @@ fn status() -> Value {
             Value::Object(text.lines().filter(wanted).filter_map(cut).collect())
         }
     }
+}
+
+/// What execve made of the caller's privileges.
+fn privileges() -> Value {
+    let switch = |option| own::prctl(option, [0; 4]).map_or(Value::Null, Value::from);
+    let ids = |groups| own::three_ids(groups).map_or(Value::Null, |ids| json!(ids));
+    let caps = own::capget(own::CAP_VERSIONS[2], 0);
+    json!({
+        "uids": ids(false),
+        "gids": ids(true),
+        "caps": caps.map_or(Value::Null, |sets| json!(sets)),
+        "secure": own::is_secure(),
+        "dumpable": switch(3),
+        "secure-bits": switch(27),
+        "no-new-privs": switch(39),
+        "death-signal": own::prctl_tells(2).map_or(Value::Null, Value::from),
+    })
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub mod handler;
 #[allow(unsafe_code)]
 pub mod memory;
 #[allow(unsafe_code)]
+pub mod own;
+#[allow(unsafe_code)]
 pub mod raw;
 #[allow(unsafe_code)]
 pub mod wild;

@@ -62,6 +62,121 @@ impl Region {
         Ok(Self { start, pages })
     }
 
+    /// Pages as mmap(2) gives them for these numbers (`file` is at the offset `first`), but not at
+    /// a place that the caller chooses.
+    ///
+    /// # Errors
+    /// See mmap(2).
+    pub fn raw(
+        pages: usize,
+        protection: i32,
+        flags: i32,
+        file: Option<BorrowedFd<'_>>,
+        first: i64,
+    ) -> Result<Self, Errno> {
+        use rustix::fd::AsRawFd;
+        assert!(flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) == 0);
+        let bytes = pages.saturating_mul(PAGE);
+        let fd = file.map_or(-1, |file| file.as_raw_fd());
+        // SAFETY: the kernel picks addresses that are free.
+        let start = unsafe { libc::mmap(null_mut(), bytes, protection, flags, fd, first) };
+        if start == libc::MAP_FAILED {
+            return Err(crate::raw::last_errno());
+        }
+        Ok(Self { start, pages })
+    }
+
+    /// Maps some of the pages anew, with MAP_FIXED or MAP_FIXED_NOREPLACE among `flags`.
+    ///
+    /// # Errors
+    /// See mmap(2).
+    pub fn replace(
+        &self,
+        (first, pages): (usize, usize),
+        protection: i32,
+        flags: i32,
+    ) -> Result<(), Errno> {
+        assert!(flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE) != 0);
+        let (start, bytes) = self.range(first, pages);
+        // SAFETY: these pages have no other user.
+        let got = unsafe { libc::mmap(start, bytes, protection, flags, -1, 0) };
+        if got == libc::MAP_FAILED {
+            return Err(crate::raw::last_errno());
+        }
+        assert!(got == start, "mapped elsewhere");
+        Ok(())
+    }
+
+    /// mremap(2) of some of the pages to `new_pages`, with `to` at its beginning with
+    /// MREMAP_FIXED. Where they are then; without MREMAP_DONTUNMAP this region has lost them.
+    ///
+    /// # Errors
+    /// See mremap(2).
+    pub fn remap(
+        &self,
+        (first, pages): (usize, usize),
+        new_pages: usize,
+        flags: i32,
+        to: Option<&Region>,
+    ) -> Result<Region, Errno> {
+        let (start, bytes) = self.range(first, pages);
+        let new = new_pages.saturating_mul(PAGE);
+        assert!(flags & libc::MREMAP_FIXED == 0 || to.is_some_and(|to| new_pages <= to.pages));
+        let place = to.map_or(null_mut(), |to| to.start);
+        // SAFETY: neither the pages nor those that they replace have another user.
+        let got = unsafe { libc::mremap(start, bytes, new, flags, place) };
+        if got == libc::MAP_FAILED {
+            return Err(crate::raw::last_errno());
+        }
+        Ok(Region {
+            start: got,
+            pages: new_pages,
+        })
+    }
+
+    /// A call about some of the pages.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn call(
+        &self,
+        call: OnPages,
+        (first, pages): (usize, usize),
+        arg: i32,
+    ) -> Result<(), Errno> {
+        let (start, bytes) = self.range(first, pages);
+        // SAFETY: these pages have no other user, and no call writes elsewhere.
+        match unsafe { libc::syscall(call as libc::c_long, start, bytes, arg) } {
+            -1 => Err(crate::raw::last_errno()),
+            _ => Ok(()),
+        }
+    }
+
+    /// mincore(2): which of some pages are in memory.
+    ///
+    /// # Errors
+    /// See mincore(2).
+    pub fn resident(&self, first: usize, pages: usize) -> Result<Vec<bool>, Errno> {
+        let (start, bytes) = self.range(first, pages);
+        let mut found = vec![0u8; pages];
+        // SAFETY: a byte is written for each page.
+        match unsafe { libc::mincore(start, bytes, found.as_mut_ptr()) } {
+            0 => Ok(found.iter().map(|byte| byte & 1 != 0).collect()),
+            _ => Err(crate::raw::last_errno()),
+        }
+    }
+
+    /// How many pages it has, unmapped ones too.
+    #[must_use]
+    pub fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// Forgets the pages without unmapping them: another region has them.
+    pub fn forget(self) {
+        std::mem::forget(self);
+    }
+
     /// The address of a byte.
     #[must_use]
     pub fn address(&self, offset: usize) -> u64 {
@@ -128,6 +243,36 @@ impl Region {
         // SAFETY: these pages have no other user.
         unsafe { munmap(start, bytes) }
     }
+}
+
+/// Calls about pages that take a number besides.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)] // the names are the calls'
+pub enum OnPages {
+    Madvise = libc::SYS_madvise as isize,
+    Msync = libc::SYS_msync as isize,
+    Mlock = libc::SYS_mlock as isize,
+    Mlock2 = libc::SYS_mlock2 as isize,
+    Munlock = libc::SYS_munlock as isize,
+    Mprotect = libc::SYS_mprotect as isize,
+}
+
+/// Lets the heap (brk(2)) grow by so many bytes, writes to the last of them, and takes them back;
+/// false when the kernel refuses.
+#[must_use]
+pub fn heap_can_grow(bytes: usize) -> bool {
+    // SAFETY: asks where the heap ends.
+    let end = unsafe { libc::syscall(libc::SYS_brk, 0) } as usize;
+    let wanted = end.saturating_add(bytes);
+    // SAFETY: what is added lies behind all that anybody uses.
+    let got = unsafe { libc::syscall(libc::SYS_brk, wanted) } as usize;
+    if got != wanted {
+        return false;
+    }
+    // SAFETY: the last byte of what was added.
+    unsafe { (got as *mut u8).sub(1).write_volatile(1) };
+    // SAFETY: only what was added goes.
+    unsafe { libc::syscall(libc::SYS_brk, end) as usize == end }
 }
 
 impl Drop for Region {

@@ -69,6 +69,7 @@ impl Bench {
             exe: hold(&mut k, pos),
             cred: Cred::root(),
             secure: false,
+            dumpable: true,
         };
         let (root, cwd) = (hold(&mut k, pos), hold(&mut k, pos));
         let files = files::new(&mut k, group).unwrap();

@@ -1,7 +1,9 @@
 //! Behaviour of the kernel's calls, each case as Linux has it: run on Linux, all must pass.
 
+mod credentials;
 mod events;
 mod files;
+mod limits;
 mod memfds;
 mod memory;
 mod misc;
@@ -9,6 +11,7 @@ mod opening;
 mod pipes;
 mod processes;
 mod resolving;
+mod setid;
 mod signalfds;
 mod signals;
 mod sockets;
@@ -28,6 +31,9 @@ type Verdict = Result<(), String>;
 type Case = (&'static str, fn() -> Verdict);
 
 const AREAS: &[&[Case]] = &[
+    limits::CASES,
+    setid::CASES,
+    credentials::CASES,
     processes::CASES,
     pipes::CASES,
     files::CASES,
