@@ -141,7 +141,7 @@ fn change_all(k: &mut Kernel, id: MmId, flags: AreaFlags) {
     let both = AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT;
     if let Some(mm) = k.spaces.get_mut(id) {
         mm.areas
-            .change(0, USER_END, |area| area.flags = area.flags - both | flags);
+            .change(0, USER_END, |area| area.flags = (area.flags - both) | flags);
     }
 }
 

@@ -62,8 +62,8 @@ impl Region {
         Ok(Self { start, pages })
     }
 
-    /// Pages as mmap(2) gives them for these numbers (`file` is at the offset `first`), but not at
-    /// a place that the caller chooses.
+    /// Pages as the call mmap(2) gives them for these numbers (`file` is at the offset `first`),
+    /// but not at a place that the caller chooses. Libraries change some errors.
     ///
     /// # Errors
     /// See mmap(2).
@@ -79,11 +79,15 @@ impl Region {
         let bytes = pages.saturating_mul(PAGE);
         let fd = file.map_or(-1, |file| file.as_raw_fd());
         // SAFETY: the kernel picks addresses that are free.
-        let start = unsafe { libc::mmap(null_mut(), bytes, protection, flags, fd, first) };
-        if start == libc::MAP_FAILED {
+        let start =
+            unsafe { libc::syscall(libc::SYS_mmap, 0, bytes, protection, flags, fd, first) };
+        if start == -1 {
             return Err(crate::raw::last_errno());
         }
-        Ok(Self { start, pages })
+        Ok(Self {
+            start: start as *mut c_void,
+            pages,
+        })
     }
 
     /// Maps some of the pages anew, with MAP_FIXED or MAP_FIXED_NOREPLACE among `flags`.
@@ -270,7 +274,7 @@ pub fn heap_can_grow(bytes: usize) -> bool {
         return false;
     }
     // SAFETY: the last byte of what was added.
-    unsafe { (got as *mut u8).sub(1).write_volatile(1) };
+    unsafe { (got as *mut u8).wrapping_sub(1).write_volatile(1) };
     // SAFETY: only what was added goes.
     unsafe { libc::syscall(libc::SYS_brk, end) as usize == end }
 }

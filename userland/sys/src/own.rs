@@ -80,18 +80,10 @@ pub fn prctl_tells(option: u64) -> Result<u64, Errno> {
 /// The kernel's.
 pub fn rename(name: &std::ffi::CStr) -> Result<[u8; 16], Errno> {
     let mut room = [0xffu8; 16];
-    // SAFETY: a string is read up to its NUL, and 16 bytes are written.
-    unsafe {
-        result(libc::syscall(libc::SYS_prctl, 15, name.as_ptr(), 0, 0, 0))?;
-        result(libc::syscall(
-            libc::SYS_prctl,
-            16,
-            room.as_mut_ptr(),
-            0,
-            0,
-            0,
-        ))?;
-    }
+    // SAFETY: a string is read up to its NUL.
+    result(unsafe { libc::syscall(libc::SYS_prctl, 15, name.as_ptr(), 0, 0, 0) })?;
+    // SAFETY: 16 bytes are written.
+    result(unsafe { libc::syscall(libc::SYS_prctl, 16, room.as_mut_ptr(), 0, 0, 0) })?;
     Ok(room)
 }
 

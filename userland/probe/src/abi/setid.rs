@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use berth_sys::own::{self, CAP_VERSIONS, Numbers};
-use rustix::fs::XattrFlags;
+use rustix::fs::{StatVfsMountFlags, XattrFlags};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::json;
 
 use super::credentials::{
@@ -19,6 +20,7 @@ pub const CASES: &[Case] = &[
     ("setid/set-user-id", set_user_id),
     ("setid/set-group-id", set_group_id),
     ("setid/set-id-is-withheld", set_id_is_withheld),
+    ("setid/mounts-without", mounts_without),
     ("setid/scripts-are-not-set-id", scripts_are_not_set_id),
     ("setid/root-runs-programs", root_runs_programs),
     ("setid/users-run-programs", users_run_programs),
@@ -47,9 +49,23 @@ fn has(facts: &serde_json::Value, wanted: serde_json::Value) -> Verdict {
     Ok(())
 }
 
+/// Runs `work` in a directory whose file system lets programs change who runs them.
+fn in_trusted_directory(work: impl FnOnce(&Path) -> Verdict) -> Verdict {
+    let place = ["/dev/shm", "/run", "/"].into_iter().find(|place| {
+        let found = rustix::fs::statvfs(*place);
+        found.is_ok_and(|found| !found.f_flag.contains(StatVfsMountFlags::NOSUID))
+    });
+    let name = format!("probe-setid-{}", std::process::id());
+    let directory = Path::new(place.ok_or("nowhere")?).join(name);
+    fs::create_dir(&directory).told("mkdir")?;
+    let verdict = work(&directory);
+    let removed = fs::remove_dir_all(&directory).told("removing the directory");
+    verdict.and(removed)
+}
+
 /// Runs `work` with a copy of this program that anybody may run, of this owner and mode.
 fn with_program(uid: u32, gid: u32, mode: u32, work: impl FnOnce(&Path) -> Verdict) -> Verdict {
-    super::files::in_directory(|directory| {
+    in_trusted_directory(|directory| {
         fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).told("chmod")?;
         let program = directory.join("program");
         fs::copy("/proc/self/exe", &program).told("copy")?;
@@ -131,6 +147,37 @@ fn set_id_is_withheld() -> Verdict {
                 }),
             )
         })
+    })
+}
+
+fn mounts_without() -> Verdict {
+    in_trusted_directory(|directory| {
+        mount("none", directory, "tmpfs", MountFlags::NOSUID, None).told("mount")?;
+        let verdict = isolated_at(directory);
+        unmount(directory, UnmountFlags::DETACH).told("umount")?;
+        verdict
+    })
+}
+
+/// Neither the bits nor the capabilities of a program in a directory count.
+fn isolated_at(directory: &Path) -> Verdict {
+    let program = directory.join("program");
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).told("chmod")?;
+    fs::copy("/proc/self/exe", &program).told("copy")?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o6755)).told("chmod")?;
+    give(&program, &capability(1 << NET_RAW, 0, true))?;
+    as_user(USER, GROUP, &[], || {
+        let facts = run(&program)?.map_err(|e| format!("errno {e}"))?;
+        has(
+            &facts,
+            json!({
+                "uids": ([USER; 3]),
+                "gids": ([GROUP; 3]),
+                "caps": [0, 0, 0],
+                "secure": false,
+                "dumpable": 1,
+            }),
+        )
     })
 }
 
