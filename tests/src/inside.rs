@@ -43,6 +43,10 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi credentials"),
         },
         Case {
+            name: "inside_terminal",
+            run: |door| tap(door, "probe abi terminal"),
+        },
+        Case {
             name: "inside_misc",
             run: |door| tap(door, "probe abi misc"),
         },
@@ -91,6 +95,24 @@ pub fn cases() -> Vec<Case> {
                     .stdout_line(r#"{"fact":"env","value":[["PATH","/bin"],["A","1 2"]]}"#)?
                     .stdout_line(r#"{"fact":"root-readonly","value":30}"#)?
                     .stdout_line(r#"{"fact":"pids","value":[1]}"#)?
+                    .done()
+            },
+        },
+        Case {
+            name: "inside_a_containers_terminals",
+            run: |door| {
+                let script = "oci run -b /bundles/terminal c > /run/out; echo code $?; grep -v ^1..1 /run/out";
+                door.machine()
+                    .bundle("terminal")
+                    .run(&["/bin/sh", "-c", script])?
+                    .code(0)?
+                    .stdout_is(
+                        "code 0\npts/ptmx\n1\nptmx\n\
+                         ok 1 - terminal/talks\nok 1 - terminal/names-and-numbers\n\
+                         ok 1 - terminal/locked-at-first\nok 1 - terminal/peer\n\
+                         ok 1 - terminal/controls-its-session\nok 1 - terminal/background-read\n\
+                         ok 1 - terminal/master-closes\n",
+                    )?
                     .done()
             },
         },

@@ -107,6 +107,8 @@ pub fn check_empty(k: &Kernel) {
     assert_eq!(k.tasks.pids.len(), 0, "pids");
     assert_eq!(k.tasks.handlers.len(), 0, "handlers");
     assert_eq!(k.tasks.files.len(), 0, "descriptor tables");
+    // The console's stays.
+    assert!(k.terminals.table.len() <= 1, "terminals");
     assert_eq!(k.tasks.contexts.len(), 0, "contexts");
     assert_eq!(k.spaces.len(), 0, "address spaces");
     assert_eq!(k.spaces.objects(), 0, "shared memory");

@@ -25,6 +25,10 @@ const FIFO: u64 = DATA + 0x10a0;
 const TMPFS: u64 = DATA + 0x10c0;
 const STATUS: u64 = DATA + 0x10e0;
 const SUB: u64 = DATA + 0x1100;
+const DEVPTS: u64 = DATA + 0x1120;
+const PTMX: u64 = DATA + 0x1140;
+const PTS: u64 = DATA + 0x1160;
+const NEWLINE: u64 = DATA + 0x1180;
 
 // Records.
 const TEXT: u64 = DATA + 0x1200;
@@ -157,6 +161,38 @@ const EVENTS: &[Line] = &[
     (linux::__NR_inotify_add_watch, &[9, PROGRAM, 0xfff], 0),
 ];
 
+/// Terminals: a master is 3, its line 4 and up.
+const TERMINALS: &[Line] = &[
+    (linux::__NR_mkdir, &[DIR, 0o755], 0),
+    (linux::__NR_mount, &[DEVPTS, DIR, DEVPTS, 0, 0], 0),
+    (linux::__NR_open, &[PTMX, 0o402, 0], 0),
+    (linux::__NR_ioctl, &[3, 0x4004_5431, SHORT], 0),
+    (linux::__NR_open, &[PTS, 0o402, 0], 0),
+    (linux::__NR_ioctl, &[3, 0x8004_5430, OUT], OUT),
+    (linux::__NR_ioctl, &[4, 0x5401, OUT + 0x1000], OUT + 0x1000),
+    (linux::__NR_write, &[4, TEXT, 11], 0),
+    (linux::__NR_poll, &[POLLED, 2, 0], POLLED),
+    (linux::__NR_read, &[3, OUT + 0x2000, 64], OUT + 0x2000),
+    (linux::__NR_write, &[3, TEXT, 11], 0),
+    (linux::__NR_write, &[3, NEWLINE, 1], 0),
+    (linux::__NR_ioctl, &[4, 0x541b, OUT + 0x3000], OUT + 0x3000),
+    (linux::__NR_read, &[4, OUT + 0x4000, 64], OUT + 0x4000),
+    (linux::__NR_ioctl, &[4, 0x5404, OUT + 0x1000], 0),
+    (linux::__NR_ioctl, &[3, 0x5441, 0o402], 0),
+    (linux::__NR_ioctl, &[4, 0x5414, SHORT], 0),
+    (linux::__NR_ioctl, &[3, 0x5413, OUT + 0x5000], OUT + 0x5000),
+    (linux::__NR_open, &[PTS, 2, 0], 0),
+    (linux::__NR_ioctl, &[6, 0x540f, OUT + 0x6000], OUT + 0x6000),
+    (linux::__NR_ioctl, &[6, 0x5410, OUT + 0x6000], 0),
+    (linux::__NR_open, &[PTMX, 0o402, 0], 0),
+    (linux::__NR_getdents64, &[3, OUT, 64], 0),
+    (linux::__NR_unlink, &[PTS], 0),
+    (linux::__NR_vhangup, &[], 0),
+    (linux::__NR_read, &[4, OUT + 0x7000, 64], 0),
+    (linux::__NR_close, &[3], 0),
+    (linux::__NR_open, &[PTS, 0o402, 0], 0),
+];
+
 /// Memory, processes, signals, names.
 const PROCESS: &[Line] = &[
     (
@@ -238,6 +274,10 @@ fn data() -> Script {
         (TMPFS, "tmpfs"),
         (STATUS, "/proc/self/status"),
         (SUB, "/d/sub"),
+        (DEVPTS, "devpts"),
+        (PTMX, "/d/ptmx"),
+        (PTS, "/d/0"),
+        (NEWLINE, "\n"),
         (TEXT, "user.hello"),
     ];
     let records: [(u64, &[u64]); 6] = [
@@ -451,6 +491,10 @@ tours! {
     events_and_absent_memory: EVENTS Kind::Fault;
     events_and_waits: EVENTS Kind::Wait;
     events_and_signals: EVENTS Kind::Signal(WINCH);
+    terminals_and_refused_charges: TERMINALS Kind::Refusal;
+    terminals_and_absent_memory: TERMINALS Kind::Fault;
+    terminals_and_waits: TERMINALS Kind::Wait;
+    terminals_and_signals: TERMINALS Kind::Signal(WINCH);
     processes_and_refused_charges: PROCESS Kind::Refusal;
     processes_and_absent_memory: PROCESS Kind::Fault;
     processes_and_waits: PROCESS Kind::Wait;

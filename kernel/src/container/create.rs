@@ -38,6 +38,7 @@ pub const FEATURES: FeatureSet = FeatureSet::of(&[
     Feature::MountProc,
     Feature::MountSysfs,
     Feature::MountTmpfs,
+    Feature::MountDevpts,
     Feature::MountBind,
     Feature::MountRecursiveBind,
     Feature::MountReadonly,

@@ -10,7 +10,7 @@ use crate::fs::inode::What;
 use crate::fs::mount::{self, MountFlags};
 use crate::fs::superblock::{self, TmpfsOptions};
 use crate::fs::walk::{Found, NoViews, Start, WalkFlags, walk};
-use crate::fs::{Access, Actor, MountId, Node, Pos, Store, Time, pivot};
+use crate::fs::{Access, Actor, MountId, Node, Pos, Store, Time, devpts, pivot};
 use crate::ns::MountNsId;
 use crate::views::{self, Source};
 use crate::{Cx, Kernel};
@@ -150,6 +150,11 @@ fn instance(
             let options = TmpfsOptions::parse(&data, frames)
                 .map_err(|e| Trouble::refused(e, "a tmpfs does not take one of the options"))?;
             superblock::tmpfs(&mut Store::of(k), &actor, options)?
+        }
+        MountKind::Devpts => {
+            let options = devpts::Options::parse(&data(entry))
+                .map_err(|e| Trouble::refused(e, "devpts does not take one of the options"))?;
+            devpts::create(&mut Store::of(k), &actor, options)?
         }
         _ => return Err(Errno::EOPNOTSUPP.into()),
     };

@@ -7,6 +7,7 @@ mod kmsg;
 mod random;
 
 use crate::error::{Errno, Stop};
+use crate::fs::devpts;
 use crate::fs::inode::Device as Number;
 use crate::machine::Port;
 use crate::{Cx, Kernel, tty};
@@ -53,6 +54,10 @@ pub enum Terminal {
     Console,
     /// 4:64, the console's serial line.
     Serial,
+    /// 5:2, which makes pseudo-terminals.
+    Ptmx,
+    /// 136:N, a pseudo-terminal by its number in the devpts that the device is in.
+    Pts(u32),
     /// 240:0 (for local use): the port behind it as mere bytes, and no terminal.
     Port,
 }
@@ -67,7 +72,7 @@ const fn character(major: u32, minor: u32) -> Number {
 }
 
 /// The devices a container gets without being asked for (D-2), with mode 0666: name below /dev
-/// and number. /dev/ptmx comes with devpts.
+/// and number. /dev/ptmx is a link into devpts.
 pub const fn default_nodes() -> &'static [(&'static str, Number)] {
     const NODES: &[(&str, Number)] = &[
         ("null", character(1, 3)),
@@ -87,6 +92,7 @@ pub const fn default_links() -> &'static [(&'static str, &'static str)] {
         ("stdin", "/proc/self/fd/0"),
         ("stdout", "/proc/self/fd/1"),
         ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
     ]
 }
 
@@ -101,6 +107,8 @@ pub fn find(major: u32, minor: u32) -> Option<Device> {
         (5, 0) => Device::Terminal(Terminal::Own),
         (5, 1) => Device::Terminal(Terminal::Console),
         (4, 64) => Device::Terminal(Terminal::Serial),
+        (5, 2) => Device::Terminal(Terminal::Ptmx),
+        (devpts::MAJOR, number) => Device::Terminal(Terminal::Pts(number)),
         (240, 0) => Device::Terminal(Terminal::Port),
         (4, 65) => Device::Serial(Port::Log),
         (4, 66) => Device::Serial(Port::Control),

@@ -1,7 +1,7 @@
 //! Directories: making, linking and removing names.
 
 use super::inode::{self, What, entry_cost};
-use super::{Access, Actor, Fs, InodeId, Store, Time};
+use super::{Access, Actor, Fs, InodeId, Store, SuperId, Time, devpts};
 use crate::arena::Held;
 use crate::error::{Errno, Stop};
 use linux_raw_sys::general as linux;
@@ -21,7 +21,16 @@ pub fn may_add(fs: &Fs, access: &Access, dir: InodeId) -> Result<(), Errno> {
     if inode.nlink == 0 {
         return Err(Errno::ENOENT);
     }
-    inode.permit(access, 3)
+    inode.permit(access, 3)?;
+    has_names_of_others(fs, inode.sb)
+}
+
+/// EPERM in a file system that alone decides what is in it (devpts).
+fn has_names_of_others(fs: &Fs, sb: SuperId) -> Result<(), Errno> {
+    match devpts::options(fs, sb) {
+        Some(_) => Err(Errno::EPERM),
+        None => Ok(()),
+    }
 }
 
 /// Whether the name of `victim` may be taken out of `dir`: write permission, and in a sticky
@@ -32,6 +41,7 @@ pub fn may_add(fs: &Fs, access: &Access, dir: InodeId) -> Result<(), Errno> {
 pub fn may_remove(fs: &Fs, access: &Access, dir: InodeId, victim: InodeId) -> Result<(), Errno> {
     let dir = fs.inode(dir)?;
     dir.permit(access, 3)?;
+    has_names_of_others(fs, dir.sb)?;
     let victim = fs.inode(victim)?;
     if dir.mode & linux::S_ISVTX != 0 && dir.uid != access.uid {
         victim.owned(access)?;
@@ -55,6 +65,18 @@ pub fn make(
         return Err(Errno::EEXIST.into());
     }
     may_add(st.fs, &actor.access, dir)?;
+    add_new(st, actor, dir, name, what, mode)
+}
+
+/// As [`make()`], for a name that was checked.
+pub(super) fn add_new(
+    st: &mut Store,
+    actor: &Actor,
+    dir: InodeId,
+    name: &[u8],
+    what: What,
+    mode: u32,
+) -> Result<InodeId, Stop> {
     let (sb, gid) = {
         let above = st.fs.inode(dir)?;
         let inherited = above.mode & linux::S_ISGID != 0;

@@ -5,6 +5,7 @@
 
 pub mod attributes;
 pub mod cpio;
+pub mod devpts;
 pub mod dir;
 pub mod event;
 pub mod home;

@@ -139,6 +139,7 @@ pub fn statfs(fs: &Fs, id: MountId) -> Result<StatFs, Errno> {
         SuperKind::Pipes => linux::PIPEFS_MAGIC,
         SuperKind::Events => linux::ANON_INODE_FS_MAGIC,
         SuperKind::Sockets => linux::SOCKFS_MAGIC,
+        SuperKind::Devpts(_) => linux::DEVPTS_SUPER_MAGIC,
     };
     let flags = mount.flags.bits();
     let moved = [

@@ -1,7 +1,7 @@
 //! File system instances (superblocks): limits, numbers, root.
 
 use super::inode::{self, What};
-use super::{Actor, Fs, HeldNode, Node, Store, SuperId, View, ViewNode};
+use super::{Actor, Fs, HeldNode, Node, Store, SuperId, View, ViewNode, devpts};
 use crate::arena::{Arena, Held};
 use crate::error::{Errno, Stop};
 use crate::machine::PAGE;
@@ -43,6 +43,8 @@ pub enum SuperKind {
     Events,
     /// Sockets.
     Sockets,
+    /// Terminals.
+    Devpts(devpts::Options),
 }
 
 impl SuperKind {
@@ -53,6 +55,7 @@ impl SuperKind {
             SuperKind::Pipes => "pipefs",
             SuperKind::Events => "anon_inodefs",
             SuperKind::Sockets => "sockfs",
+            SuperKind::Devpts(_) => "devpts",
             SuperKind::View(View::Proc) => "proc",
             SuperKind::View(View::Sys) => "sysfs",
             SuperKind::View(View::Ns) => "nsfs",
@@ -256,6 +259,25 @@ pub fn hidden(st: &mut Store, actor: &Actor, kind: SuperKind) -> Result<Held<Sup
         ..TmpfsOptions::new(0)
     };
     kept(st, actor, kind, root, options)
+}
+
+/// A new instance with few files.
+///
+/// # Errors
+/// No memory.
+pub(super) fn small(
+    st: &mut Store,
+    actor: &Actor,
+    kind: SuperKind,
+    text: Vec<u8>,
+) -> Result<Held<SuperId>, Stop> {
+    let options = TmpfsOptions {
+        limits: Limits::NONE,
+        mode: 0o755,
+        text,
+        ..TmpfsOptions::new(0)
+    };
+    kept(st, actor, kind, What::Dir, options)
 }
 
 fn kept(

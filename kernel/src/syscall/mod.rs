@@ -22,6 +22,7 @@ mod signals;
 mod sockets;
 mod stat;
 mod system;
+mod terminal;
 mod threads;
 mod time;
 mod timers;
@@ -63,6 +64,7 @@ const AREAS: &[&[Line]] = &[
     sockets::CALLS,
     stat::CALLS,
     system::CALLS,
+    terminal::CALLS,
     threads::CALLS,
     time::CALLS,
     timers::CALLS,

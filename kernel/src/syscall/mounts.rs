@@ -8,7 +8,7 @@ use crate::fs::mount::{self, MountFlags};
 use crate::fs::pivot;
 use crate::fs::superblock::{self, TmpfsOptions};
 use crate::fs::walk::WalkFlags;
-use crate::fs::{MountId, Pos, Store};
+use crate::fs::{MountId, Pos, Store, devpts};
 use crate::mm::user;
 use crate::task::files;
 use crate::{Cx, Kernel, views};
@@ -107,6 +107,7 @@ fn mount_new(
             let options = TmpfsOptions::parse(&data, memory)?;
             superblock::tmpfs(&mut st, &actor, options)?
         }
+        b"devpts" => devpts::create(&mut st, &actor, devpts::Options::parse(&data)?)?,
         b"proc" if data.is_empty() => superblock::view(&mut st, &actor, proc_root)?,
         b"sysfs" if data.is_empty() => superblock::view(&mut st, &actor, views::sys_root())?,
         b"proc" | b"sysfs" => return Err(Errno::EINVAL.into()),

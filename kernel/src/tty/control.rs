@@ -1,7 +1,7 @@
 //! Control of terminals (ioctl_tty(2)).
 
 use super::termios::{SIZE, SIZE2};
-use super::{End, Kind, Side, TtyId, job, port};
+use super::{End, Kind, Side, TtyId, job, port, pty};
 use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
 use crate::mm::user;
@@ -59,6 +59,7 @@ pub fn ioctl(k: &mut Kernel, cx: &mut Cx, end: End, reads: bool, what: u32, arg:
         request::TIOCOUTQ | request::TIOCINQ => {
             let tty = k.terminals.get(end.tty)?;
             let count = match what {
+                request::TIOCINQ if end.side == Side::Master => tty.line.output.ready(),
                 request::TIOCINQ => tty.line.readable(),
                 _ => waiting(k, end.tty),
             };
@@ -67,6 +68,11 @@ pub fn ioctl(k: &mut Kernel, cx: &mut Cx, end: End, reads: bool, what: u32, arg:
         request::TIOCGDEV => {
             let number = k.terminals.get(end.tty)?.device();
             user::copy_out(k, cx, arg, &number.to_le_bytes(), 0)
+        }
+        request::TIOCEXCL | request::TIOCNXCL | request::TIOCVHANGUP
+            if end.side == Side::Master =>
+        {
+            Err(Errno::ENOTTY.into())
         }
         request::TIOCEXCL | request::TIOCNXCL => {
             k.terminals.get_mut(end.tty)?.exclusive = what == request::TIOCEXCL;
@@ -79,16 +85,24 @@ pub fn ioctl(k: &mut Kernel, cx: &mut Cx, end: End, reads: bool, what: u32, arg:
         // Bytes that nobody typed: refused, as Linux does with dev.tty.legacy_tiocsti off.
         request::TIOCSTI => Err(Errno::EIO.into()),
         request::TCSBRK | request::TCSBRKP | request::TIOCSBRK | request::TIOCCBRK => {
-            job::in_front(k, cx, end.tty, linux::SIGTTOU)?;
+            may_change(k, cx, end)?;
             // There is no line to put a break on; what was written goes before it.
             match what {
                 request::TIOCCBRK => Ok(0),
                 _ => drained(k, cx, end.tty).map(|()| 0),
             }
         }
-        request::TCXONC => flow(k, cx, end.tty, arg),
-        request::TCFLSH => flush(k, cx, end.tty, arg),
+        request::TCXONC => flow(k, cx, end, arg),
+        request::TCFLSH => flush(k, cx, end, arg),
         _ => session(k, cx, end, reads, what, arg),
+    }
+}
+
+/// The caller may change the terminal: it is in front, or has the master.
+fn may_change(k: &mut Kernel, cx: &Cx, end: End) -> Result<(), Stop> {
+    match end.side {
+        Side::Master => Ok(()),
+        _ => job::in_front(k, cx, end.tty, linux::SIGTTOU),
     }
 }
 
@@ -118,13 +132,14 @@ fn session(k: &mut Kernel, cx: &mut Cx, end: End, reads: bool, what: u32, arg: u
             job::hang_up(k, end.tty, false);
             Ok(0)
         }
-        _ => Err(Errno::ENOTTY.into()),
+        _ => pty::ioctl(k, cx, end, what, arg),
     }
 }
 
 /// ENOTTY unless the terminal is the caller's.
 fn own(k: &Kernel, cx: &Cx, end: End) -> Result<(), Errno> {
     match job::controlling_of(k, cx.task) {
+        _ if end.side == Side::Master => Ok(()),
         Some(own) if own == end.tty => Ok(()),
         _ => Err(Errno::ENOTTY),
     }
@@ -167,7 +182,7 @@ fn settings(k: &mut Kernel, cx: &mut Cx, id: TtyId, arg: u64, two: bool) -> Call
 }
 
 fn set(k: &mut Kernel, cx: &mut Cx, end: End, arg: u64, size: usize, when: When) -> Call {
-    job::in_front(k, cx, end.tty, linux::SIGTTOU)?;
+    may_change(k, cx, end)?;
     let mut record = [0; SIZE2];
     let record = record.get_mut(..size).ok_or(Errno::EINVAL)?;
     user::copy_in(k, cx, arg, record)?;
@@ -180,6 +195,9 @@ fn set(k: &mut Kernel, cx: &mut Cx, end: End, arg: u64, size: usize, when: When)
     }
     let mut new = tty.line.settings().decode(record);
     new.line = 0;
+    if matches!(tty.kind, Kind::Pty(_)) {
+        new.control = new.control & !(linux::CSIZE | linux::PARENB) | linux::CS8 | linux::CREAD;
+    }
     tty.line.set(new);
     changed(k, cx, end.tty);
     Ok(0)
@@ -224,9 +242,12 @@ fn resize(k: &mut Kernel, cx: &mut Cx, id: TtyId, arg: u64) -> Call {
 }
 
 /// tcflow(3).
-fn flow(k: &mut Kernel, cx: &mut Cx, id: TtyId, arg: u64) -> Call {
-    job::in_front(k, cx, id, linux::SIGTTOU)?;
-    let line = &mut k.terminals.get_mut(id)?.line;
+fn flow(k: &mut Kernel, cx: &mut Cx, end: End, arg: u64) -> Call {
+    if end.side == Side::Master {
+        return Err(Errno::ENOTTY.into());
+    }
+    may_change(k, cx, end)?;
+    let line = &mut k.terminals.get_mut(end.tty)?.line;
     let t = *line.settings();
     match u32::try_from(arg).map_err(|_| Errno::EINVAL)? {
         linux::TCOOFF => line.hold(true),
@@ -235,26 +256,37 @@ fn flow(k: &mut Kernel, cx: &mut Cx, id: TtyId, arg: u64) -> Call {
         linux::TCION => line.send(t.char(linux::VSTART)),
         _ => return Err(Errno::EINVAL.into()),
     }
-    changed(k, cx, id);
+    changed(k, cx, end.tty);
     Ok(0)
 }
 
 /// tcflush(3).
-fn flush(k: &mut Kernel, cx: &mut Cx, id: TtyId, arg: u64) -> Call {
-    job::in_front(k, cx, id, linux::SIGTTOU)?;
-    let line = &mut k.terminals.get_mut(id)?.line;
+fn flush(k: &mut Kernel, cx: &mut Cx, end: End, arg: u64) -> Call {
+    may_change(k, cx, end)?;
+    let line = &mut k.terminals.get_mut(end.tty)?.line;
     let (input, output) = match u32::try_from(arg).map_err(|_| Errno::EINVAL)? {
         linux::TCIFLUSH => (true, false),
         linux::TCOFLUSH => (false, true),
         linux::TCIOFLUSH => (true, true),
         _ => return Err(Errno::EINVAL.into()),
     };
+    if end.side == Side::Master {
+        // Its input is what the line shows, its output what the line reads.
+        if input {
+            line.output.clear();
+        }
+        if output {
+            line.flush_input();
+        }
+        changed(k, cx, end.tty);
+        return Ok(0);
+    }
     if input {
         line.flush_input();
     }
     if output {
         line.flush_output();
     }
-    changed(k, cx, id);
+    changed(k, cx, end.tty);
     Ok(0)
 }

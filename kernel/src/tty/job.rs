@@ -1,7 +1,7 @@
 //! Job control: which session a terminal controls, who may use it, who gets its signals
 //! (credentials(7), "Sessions and process groups"; ioctl_tty(2)).
 
-use super::{Kind, Seat, TtyId};
+use super::{Kind, Seat, TtyId, pty};
 use crate::arena::Held;
 use crate::error::{Errno, Stop};
 use crate::task::signal::{self, IGNORE, SigInfo};
@@ -149,7 +149,13 @@ pub fn hang_up(k: &mut Kernel, id: TtyId, end: bool) {
     tty.life = tty.life.wrapping_add(1);
     tty.users = 0;
     tty.exclusive = false;
-    tty.line.hang_up(None);
+    match &mut tty.kind {
+        Kind::Serial(_) => tty.line.hang_up(None),
+        Kind::Pty(pty) => {
+            pty.closed = true;
+            tty.line.hang_up(Some(pty::settings()));
+        }
+    }
     let session = tty.session.as_ref().map(Held::key);
     let group = foreground(k, id);
     let leader = session.and_then(|s| k.tasks.pids.get(s)?.process);

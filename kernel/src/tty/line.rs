@@ -31,6 +31,8 @@ struct Cell {
 #[derive(Debug)]
 pub struct Line {
     settings: Termios,
+    /// Output that was not taken out yet can be dropped.
+    waits: bool,
     input: VecDeque<Cell>,
     /// How many cells, from the first, belong to whole lines, and how many lines they are.
     whole: usize,
@@ -57,12 +59,14 @@ pub struct Taken {
 }
 
 impl Line {
-    /// A line without input; `None` without memory for its queues.
-    pub fn new(settings: Termios) -> Option<Line> {
+    /// A line without input; `None` without memory for its queues. Output `waits` here for a port,
+    /// or else counts as passed on, to who has the other end, once it is written.
+    pub fn new(settings: Termios, waits: bool) -> Option<Line> {
         let mut input = VecDeque::new();
         input.try_reserve_exact(KEPT + 1).ok()?;
         Some(Line {
             settings,
+            waits,
             input,
             whole: 0,
             lines: 0,
@@ -367,21 +371,28 @@ impl Line {
                 let width = TAB - self.column_of_end() % TAB;
                 (0..width).for_each(|_| self.show(b"\x08"));
             }
-            _ if is_control(byte) && marked => self.show(b"\x08 \x08\x08 \x08"),
+            _ if is_control(byte) && marked => {
+                self.output.wipe();
+                self.output.wipe();
+            }
             _ if is_control(byte) => {}
-            _ => self.show(b"\x08 \x08"),
+            _ => self.output.wipe(),
         }
     }
 
-    /// The column behind the edited line, counted from where it began.
+    /// The column behind the edited line, or one as far from the next tab stop.
     fn column_of_end(&self) -> usize {
         let t = &self.settings;
-        self.edited().fold(self.start, |column, byte| match byte {
-            b'\t' => column - column % TAB + TAB,
-            _ if is_control(byte) => column + if t.l(linux::ECHOCTL) { 2 } else { 0 },
-            _ if continues(t, byte) => column,
-            _ => column + 1,
-        })
+        let mut width = 0;
+        for byte in self.edited().rev() {
+            match byte {
+                b'\t' => return width,
+                _ if is_control(byte) => width += if t.l(linux::ECHOCTL) { 2 } else { 0 },
+                _ if continues(t, byte) => {}
+                _ => width += 1,
+            }
+        }
+        self.start + width
     }
 
     /// Gives at most `max` bytes to a reader: of one line, or in raw mode of what there is.
@@ -453,7 +464,10 @@ impl Line {
 
     /// Drops output that was not passed on.
     pub fn flush_output(&mut self) {
-        self.output.clear();
+        match self.waits {
+            true => self.output.clear(),
+            false => self.output.drop_held(),
+        }
         self.news |= linux::TIOCPKT_FLUSHWRITE;
     }
 

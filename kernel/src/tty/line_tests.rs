@@ -7,7 +7,7 @@ use linux::{ECHO, ECHOCTL, ECHOE, ECHOK, ECHOKE, ECHONL, ICANON, ICRNL, IEXTEN, 
 fn line(change: fn(&mut Termios)) -> Line {
     let mut t = Termios::new(0);
     change(&mut t);
-    Line::new(t).unwrap()
+    Line::new(t, true).unwrap()
 }
 
 /// Types into a line; returns what was shown and the signals made.

@@ -9,16 +9,18 @@ pub mod job;
 pub mod line;
 pub mod output;
 pub mod port;
+pub mod pty;
 pub mod termios;
 pub mod transfer;
 
 use crate::arena::{Arena, Held};
 use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
+use crate::fs::{Store, SuperId, devpts};
 use crate::task::{PidId, TaskId, pid};
 use crate::wait::WaitKey;
 use crate::{Kernel, key};
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use line::Line;
 use linux_raw_sys::general as linux;
 use termios::Termios;
@@ -56,6 +58,8 @@ pub struct Tty {
 pub enum Kind {
     /// The console's port, and how many files have it open as mere bytes.
     Serial(u32),
+    /// A program that has the master.
+    Pty(pty::Pty),
 }
 
 /// All terminals.
@@ -67,6 +71,8 @@ pub struct Terminals {
     console: Option<Held<TtyId>>,
     /// Console input for those who read the port as mere bytes.
     port: VecDeque<u8>,
+    /// Pseudo-terminals with a master, by devpts instance and number.
+    pts: BTreeMap<(SuperId, u32), TtyId>,
     /// When the port is to be asked again whether it takes output.
     due: Option<u64>,
 }
@@ -83,6 +89,8 @@ pub struct Seat {
 pub enum Side {
     /// The line, for programs.
     Line,
+    /// The other end of a pseudo-terminal's line.
+    Master,
     /// The line, as /dev/console: never hung up, and without job control.
     Console,
     /// The port behind the console's line, as mere bytes and no terminal.
@@ -124,6 +132,7 @@ impl Tty {
     pub fn number(&self) -> (u32, u32) {
         match &self.kind {
             Kind::Serial(_) => (4, 64),
+            Kind::Pty(pty) => (devpts::MAJOR, pty.index),
         }
     }
 
@@ -167,7 +176,7 @@ impl Terminals {
     }
 }
 
-/// A new terminal, charged to `group`.
+/// A new terminal, charged to `group`; what its kind keeps is given back on failure.
 fn create(
     k: &mut Kernel,
     group: GroupId,
@@ -175,9 +184,16 @@ fn create(
     settings: Termios,
 ) -> Result<Held<TtyId>, Stop> {
     let cost = Arena::<TtyId, Tty>::COST + Line::COST;
-    let charge = k.groups.charge(group, cost)?;
-    let Some(line) = Line::new(settings) else {
+    let charge = match k.groups.charge(group, cost) {
+        Ok(charge) => charge,
+        Err(no_mem) => {
+            release_kind(k, kind);
+            return Err(no_mem.into());
+        }
+    };
+    let Some(line) = Line::new(settings, matches!(kind, Kind::Serial(_))) else {
         k.groups.give_back(charge);
+        release_kind(k, kind);
         return Err(Errno::ENOMEM.into());
     };
     let tty = Tty {
@@ -231,8 +247,15 @@ pub fn open(
     }
     let life = tty.life;
     match (side, &mut tty.kind) {
-        (Side::Line | Side::Console, _) => tty.users = tty.users.saturating_add(1),
+        (Side::Line | Side::Console, kind) => {
+            tty.users = tty.users.saturating_add(1);
+            if let Kind::Pty(pty) = kind {
+                pty.closed = false;
+            }
+        }
         (Side::Port, Kind::Serial(ports)) => *ports = ports.saturating_add(1),
+        // A master is open once, from the beginning.
+        (Side::Port, Kind::Pty(_)) | (Side::Master, _) => {}
     }
     Ok(OpenTerminal { held, side, life })
 }
@@ -248,17 +271,30 @@ pub fn opened(k: &mut Kernel, task: TaskId, end: End) {
 /// A file is closed.
 pub fn close(k: &mut Kernel, open: OpenTerminal) {
     let end = open.end();
-    if let Ok(tty) = k.terminals.living(end) {
-        match (end.side, &mut tty.kind) {
-            (Side::Line | Side::Console, _) => tty.users = tty.users.saturating_sub(1),
-            (Side::Port, Kind::Serial(ports)) => *ports = ports.saturating_sub(1),
-        }
-        if tty.users == 0 {
-            tty.exclusive = false;
-        }
+    if end.side == Side::Master {
+        pty::close_master(k, end);
+    } else if let Ok(tty) = k.terminals.living(end) {
+        leave(tty, end.side);
     }
     k.waits.wake(WaitKey::Terminal(end.tty));
     release(k, open.held);
+}
+
+/// Counts an open file less.
+fn leave(tty: &mut Tty, side: Side) {
+    match (side, &mut tty.kind) {
+        (Side::Port, Kind::Serial(ports)) => *ports = ports.saturating_sub(1),
+        (Side::Line | Side::Console, kind) => {
+            tty.users = tty.users.saturating_sub(1);
+            if tty.users == 0 {
+                tty.exclusive = false;
+                if let Kind::Pty(pty) = kind {
+                    pty.closed = true;
+                }
+            }
+        }
+        (Side::Port, Kind::Pty(_)) | (Side::Master, _) => {}
+    }
 }
 
 fn release(k: &mut Kernel, held: Held<TtyId>) {
@@ -266,7 +302,15 @@ fn release(k: &mut Kernel, held: Held<TtyId>) {
         return;
     };
     k.groups.give_back(charge);
+    release_kind(k, tty.kind);
     for number in [tty.session, tty.foreground].into_iter().flatten() {
         pid::release(k, number);
+    }
+}
+
+fn release_kind(k: &mut Kernel, kind: Kind) {
+    match kind {
+        Kind::Serial(_) => {}
+        Kind::Pty(pty) => Store::of(k).release_super(pty.sb),
     }
 }

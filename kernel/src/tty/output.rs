@@ -87,6 +87,11 @@ impl Output {
         self.shown = self.shown.map(|_| 0);
     }
 
+    /// Drops what waits behind a stop.
+    pub fn drop_held(&mut self) {
+        self.queue.truncate(self.ready());
+    }
+
     /// Keeps what comes from now on back, or lets all go.
     pub fn stop(&mut self, on: bool) {
         self.shown = match (on, self.shown) {
@@ -115,6 +120,13 @@ impl Output {
                 self.put(t, byte, ROOM_WITH_ECHO);
             }
             false => self.echo_raw(byte),
+        }
+    }
+
+    /// Takes a character off the screen.
+    pub fn wipe(&mut self) {
+        if self.push(b"\x08 \x08", ROOM_WITH_ECHO) {
+            self.column = self.column.saturating_sub(1);
         }
     }
 

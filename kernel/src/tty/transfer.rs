@@ -1,6 +1,6 @@
 //! How bytes get into terminals and out, and who waits for that.
 
-use super::{End, Side, TtyId, job, port};
+use super::{End, Side, TtyId, job, port, pty};
 use crate::error::{Errno, Stop};
 use crate::machine::Machine;
 use crate::wait::{Pending, Restart, Resume, WaitKey};
@@ -65,6 +65,7 @@ pub fn read(
             let bytes = port::read(k, cx, nonblocking, max)?;
             Ok(Got { bytes, more: false })
         }
+        Side::Master => pty::read(k, cx, end, nonblocking, max),
         Side::Line | Side::Console => read_line(k, cx, end, nonblocking, max, done),
     }
 }
@@ -119,7 +120,13 @@ fn timer(cx: &Cx, time: u64) -> u64 {
     before.unwrap_or(cx.now.saturating_add(time))
 }
 
-fn wait(cx: &Cx, id: TtyId, done: u64, nonblocking: bool, deadline: Option<u64>) -> Stop {
+pub(super) fn wait(
+    cx: &Cx,
+    id: TtyId,
+    done: u64,
+    nonblocking: bool,
+    deadline: Option<u64>,
+) -> Stop {
     if nonblocking {
         return Errno::EAGAIN.into();
     }
@@ -159,6 +166,7 @@ pub fn write(
 ) -> Result<usize, Stop> {
     match end.side {
         Side::Port => port::write(cx, crate::machine::Port::Console, nonblocking, bytes),
+        Side::Master => pty::write(k, cx, end, nonblocking, bytes, done),
         Side::Line | Side::Console => {
             let tty = k.terminals.living(end)?;
             if tty.line.settings().l(linux::TOSTOP) && done == 0 && end.side == Side::Line {
@@ -189,6 +197,9 @@ pub fn poll(k: &mut Kernel, m: &mut dyn Machine, end: End) -> (u32, WaitKey) {
         return (ready | OUT, WaitKey::Input(crate::machine::Port::Console));
     }
     let key = WaitKey::Terminal(end.tty);
+    if end.side == Side::Master {
+        return (pty::poll(k, end.tty), key);
+    }
     let Ok(tty) = k.terminals.living(end) else {
         return (IN | OUT | linux::POLLERR | linux::POLLHUP, key);
     };

@@ -47,10 +47,11 @@ const TEXTS: [(&str, u32, &str); 7] = [
 ];
 
 /// Directories of the base: (path, permissions).
-const DIRECTORIES: [(&str, u32); 12] = [
+const DIRECTORIES: [(&str, u32); 13] = [
     ("/bin", 0o755),
     ("/bundles", 0o755),
     ("/dev", 0o755),
+    ("/dev/pts", 0o755),
     ("/etc", 0o755),
     ("/etc/berth", 0o755),
     ("/mnt", 0o755),
@@ -63,12 +64,13 @@ const DIRECTORIES: [(&str, u32); 12] = [
 ];
 
 /// Devices of the base: (path, permissions, major and minor as Linux numbers them).
-const DEVICES: [(&str, u32, (u32, u32)); 12] = [
+const DEVICES: [(&str, u32, (u32, u32)); 13] = [
     ("/dev/com1", 0o600, (240, 0)),
     ("/dev/console", 0o600, (5, 1)),
     ("/dev/full", 0o666, (1, 7)),
     ("/dev/kmsg", 0o644, (1, 11)),
     ("/dev/null", 0o666, (1, 3)),
+    ("/dev/ptmx", 0o666, (5, 2)),
     ("/dev/random", 0o666, (1, 8)),
     ("/dev/tty", 0o666, (5, 0)),
     ("/dev/ttyS0", 0o620, (4, 64)),

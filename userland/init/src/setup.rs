@@ -8,22 +8,27 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
-/// What is mounted, unless it is there: (place, type, options).
-const MOUNTS: [(&str, &str, Option<&std::ffi::CStr>); 4] = [
-    ("/proc", "proc", None),
-    ("/sys", "sysfs", None),
-    ("/run", "tmpfs", Some(c"mode=755")),
-    ("/tmp", "tmpfs", Some(c"mode=1777")),
+/// What is mounted, unless it is there: (place, type, options, what it does not have).
+const MOUNTS: [(&str, &str, Option<&std::ffi::CStr>, MountFlags); 5] = [
+    ("/proc", "proc", None, MountFlags::NODEV),
+    ("/sys", "sysfs", None, MountFlags::NODEV),
+    (
+        "/dev/pts",
+        "devpts",
+        Some(c"gid=5,mode=620,ptmxmode=666"),
+        MountFlags::NOEXEC,
+    ),
+    ("/run", "tmpfs", Some(c"mode=755"), MountFlags::NODEV),
+    ("/tmp", "tmpfs", Some(c"mode=1777"), MountFlags::NODEV),
 ];
 
 /// Mounts what programs expect.
 pub fn file_systems() {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    for (place, kind, options) in MOUNTS {
+    for (place, kind, options, without) in MOUNTS {
         if is_mount_point(Path::new(place)) {
             continue;
         }
-        if let Err(errno) = mount(kind, place, kind, flags, options) {
+        if let Err(errno) = mount(kind, place, kind, MountFlags::NOSUID | without, options) {
             eprintln!("init: cannot mount {kind} on {place}: {errno}");
         }
     }

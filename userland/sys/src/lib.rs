@@ -24,6 +24,8 @@ pub mod own;
 #[allow(unsafe_code)]
 pub mod raw;
 #[allow(unsafe_code)]
+pub mod terminal;
+#[allow(unsafe_code)]
 pub mod wild;
 
 pub use berth_abi as abi;

@@ -61,11 +61,11 @@ fn cmdline(_k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
 }
 
 fn filesystems(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
-    Ok(b"nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\n".to_vec())
+    Ok(b"nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\nnodev\tdevpts\n".to_vec())
 }
 
 fn devices(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
-    let characters = "  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n";
+    let characters = "  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n";
     Ok(alloc::format!("Character devices:\n{characters}\nBlock devices:\n").into_bytes())
 }
 

@@ -15,6 +15,7 @@ mod setid;
 mod signalfds;
 mod signals;
 mod sockets;
+mod terminal;
 mod timerfds;
 mod xattrs;
 
@@ -39,6 +40,9 @@ const AREAS: &[&[Case]] = &[
     files::CASES,
     memory::CASES,
     signals::CASES,
+    terminal::line::CASES,
+    terminal::pair::CASES,
+    terminal::session::CASES,
     misc::CASES,
     sockets::CASES,
     xattrs::CASES,
