@@ -1,6 +1,7 @@
 //! The way into the machine: `xtask run` as a process.
 
 use crate::case::{Failure, ensure};
+use crate::person::Person;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -87,6 +88,16 @@ impl Machine {
         let pair = format!("{name}={}", dir.display());
         self.command.args(["--bundle", &pair, "--rootfs", name]);
         self
+    }
+
+    /// Boots with a person at the terminal, who talks to `command`, or to what runs without one.
+    pub fn person(mut self, command: &[&str]) -> Result<Person, Failure> {
+        if !command.is_empty() {
+            self.command.args(["--tty", "--"]).args(command);
+        }
+        std::fs::create_dir_all(&self.logs)
+            .map_err(|error| format!("cannot make {}: {error}", self.logs.display()))?;
+        Person::sits_at(self.command, self.logs.join("terminal"))
     }
 
     /// Boots and runs `command`.

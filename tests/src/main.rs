@@ -14,7 +14,9 @@ mod door;
 mod failure;
 mod faults;
 mod inside;
+mod person;
 mod runner;
+mod seat;
 
 use case::Case;
 use lexopt::prelude::*;
@@ -33,6 +35,7 @@ fn cases() -> Vec<Case> {
         faults::cases(),
         failure::cases(),
         inside::cases(),
+        seat::cases(),
     ]
     .concat()
 }

@@ -21,6 +21,7 @@ usage: cargo xtask COMMAND
                            (128 + n: killed by signal n; 125: the machine failed)
 
 options of run:
+  -t, --tty                CMD talks to the person at this terminal, as the demo and the shell do
   --bundle NAME=DIR        put the host directory DIR at /bundles/NAME
   --bundle demo            put the demo bundle at /bundles/demo
   --rootfs NAME            give the bundle NAME a root file system with busybox and probe
@@ -79,6 +80,8 @@ pub struct RunOptions {
     pub log_dir: Option<PathBuf>,
     /// Whether to build first.
     pub build: bool,
+    /// Whether the command shall talk to the person at our terminal.
+    pub tty: bool,
     /// The command and its arguments; empty for the demo.
     pub command: Vec<OsString>,
 }
@@ -96,6 +99,7 @@ impl Default for RunOptions {
             timeout: None,
             log_dir: None,
             build: true,
+            tty: false,
             command: Vec::new(),
         }
     }
@@ -168,6 +172,7 @@ fn parse_run(mut parser: lexopt::Parser) -> Result<RunOptions, lexopt::Error> {
             Long("timeout") => options.timeout = Some(parser.value()?.parse()?),
             Long("log-dir") => options.log_dir = Some(PathBuf::from(parser.value()?)),
             Long("no-build") => options.build = false,
+            Long("tty") | Short('t') => options.tty = true,
             Value(program) => {
                 options.command.push(program);
                 // All that follows is the command's, dashes or not.
@@ -234,6 +239,8 @@ mod tests {
         assert_eq!(options.memory, "64M");
         assert_eq!(options.command, ["sh", "-c", "x", "--mem", "--", "y"]);
         assert_eq!(run("run true --help").command, ["true", "--help"]);
+        let options = run("run -t vi -t");
+        assert!(options.tty && options.command == ["vi", "-t"]);
     }
 
     #[test]

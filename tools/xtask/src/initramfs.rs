@@ -8,6 +8,7 @@ use crate::paths::Paths;
 use crate::process::output;
 use crate::tree::Tree;
 use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -100,8 +101,8 @@ pub fn write_base(paths: &Paths) -> Result<()> {
     std::fs::rename(&draft, &file).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// The base archive and what `options` add to it.
-pub fn for_run(paths: &Paths, options: &RunOptions) -> Result<Vec<u8>> {
+/// The base archive, what `options` add to it, and the environment `env` for what runs.
+pub fn for_run(paths: &Paths, options: &RunOptions, env: &[OsString]) -> Result<Vec<u8>> {
     let file = paths.base_initramfs();
     let mut archive = std::fs::read(&file)
         .with_context(|| format!("cannot read {}; build first", file.display()))?;
@@ -129,8 +130,8 @@ pub fn for_run(paths: &Paths, options: &RunOptions) -> Result<Vec<u8>> {
     } else {
         demo_bundles(paths, &mut extra, options)?;
     }
-    if !options.env.is_empty() {
-        extra.file("/etc/berth/env", 0o644, nul_terminated(&options.env)?)?;
+    if !env.is_empty() {
+        extra.file("/etc/berth/env", 0o644, nul_terminated(env)?)?;
     }
     archive.extend(extra.archive()?);
     Ok(archive)
@@ -263,7 +264,7 @@ fn is_static(image: &[u8]) -> bool {
 }
 
 /// Words as init reads them: each ends with a NUL.
-fn nul_terminated(words: &[std::ffi::OsString]) -> Result<Vec<u8>> {
+fn nul_terminated(words: &[OsString]) -> Result<Vec<u8>> {
     use std::os::unix::ffi::OsStrExt;
     let mut bytes = Vec::new();
     for word in words {
@@ -279,7 +280,6 @@ fn nul_terminated(words: &[std::ffi::OsString]) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::OsString;
 
     #[test]
     fn empty_words_survive() {

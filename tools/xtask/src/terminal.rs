@@ -1,7 +1,21 @@
 //! The terminal of the person who runs us.
 
 use anyhow::{Context, Result};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use std::ffi::OsString;
+
+/// Rows and columns of its window; nothing when it does not know them.
+pub fn size() -> Option<(u16, u16)> {
+    let size = tcgetwinsize(rustix::stdio::stdin()).ok()?;
+    (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
+}
+
+/// What programs need to know of it, as a line of an environment.
+pub fn kind() -> Option<OsString> {
+    let mut line = OsString::from("TERM=");
+    line.push(std::env::var_os("TERM").filter(|kind| !kind.is_empty())?);
+    Some(line)
+}
 
 /// The terminal on stdin passes every key on, until this is dropped: the guest's own terminal edits lines and makes signals.
 pub struct RawTerminal {

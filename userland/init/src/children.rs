@@ -2,24 +2,51 @@
 
 use berth_sys::audit::pause_ms;
 use berth_sys::container;
+use berth_sys::queue::Queue;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 
 use crate::command::Ending;
 
-/// Waits for the process `pid`; every other child that ends meanwhile is an orphan, and reaped.
-pub fn wait_for(pid: Pid) -> Ending {
-    loop {
-        match wait(WaitOptions::empty()) {
-            Ok(Some((ended, status))) if ended == pid => {
-                if let Some(ending) = ending(status) {
-                    return ending;
+/// How the wait for a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// It ended.
+    Ended(Ending),
+    /// Somebody wants the machine to end.
+    Shutdown,
+}
+
+/// What process 1 is told by signals: that a child has ended, or, by `halt`, `poweroff` and
+/// `reboot`, that the machine shall.
+pub struct Events(Queue);
+
+impl Events {
+    /// From now on signals are events.
+    ///
+    /// # Errors
+    /// See sigprocmask(2).
+    pub fn listen() -> Result<Self, Errno> {
+        let signals = [Signal::CHILD, Signal::USR1, Signal::USR2, Signal::TERM];
+        Queue::of(&signals.map(Signal::as_raw)).map(Self)
+    }
+
+    /// Waits for the process `pid`; every other child that ends meanwhile is an orphan, and reaped.
+    pub fn wait_for(&self, pid: Pid) -> Waited {
+        loop {
+            // One SIGCHLD may stand for several children.
+            while let Ok(Some((ended, status))) = wait(WaitOptions::NOHANG) {
+                if let Some(ending) = ending(status).filter(|_| ended == pid) {
+                    return Waited::Ended(ending);
                 }
             }
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => {
-                eprintln!("init: cannot wait for {pid:?}: {errno}");
-                return Ending::Exit(1);
+            match self.0.next() {
+                Ok(signal) if signal == Signal::CHILD.as_raw() => {}
+                Ok(_) => return Waited::Shutdown,
+                Err(errno) => {
+                    eprintln!("init: cannot wait for {pid:?}: {errno}");
+                    return Waited::Shutdown;
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The command that init runs: which one, in which environment, on which terminal.
+//! The command that init runs: which one, in which environment, with which streams.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use berth_sys::session;
 use rustix::process::Pid;
 
 /// Arguments of the command, each ended by a NUL byte.
@@ -50,42 +51,36 @@ pub struct Failure {
     pub text: String,
 }
 
-/// Where the command's standard streams go.
-pub struct Terminal {
-    main: &'static str,
-    errors: &'static str,
+/// Where a command's standard streams go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streams {
+    /// To the host, byte for byte: no terminal, and errors on a port of their own.
+    Ports,
+    /// The same, errors between the output.
+    OnePort,
+    /// To a person: the console as the terminal of a session of its own.
+    Terminal,
 }
 
-impl Terminal {
-    /// The console's port as mere bytes, so that what the host gets is what the command wrote, with
-    /// errors on a port of their own.
-    pub fn for_command() -> Self {
-        Self {
-            main: "/dev/com1",
-            errors: "/dev/ttyS3",
+impl Streams {
+    fn main(self) -> &'static str {
+        match self {
+            Self::Ports | Self::OnePort => "/dev/com1",
+            Self::Terminal => "/dev/ttyS0",
         }
     }
 
-    /// The same for everything: nobody sits at the console.
-    pub fn for_nobody() -> Self {
-        Self {
-            main: "/dev/com1",
-            errors: "/dev/com1",
-        }
-    }
-
-    /// The console for everything.
-    pub fn for_people() -> Self {
-        Self {
-            main: "/dev/ttyS0",
-            errors: "/dev/ttyS0",
+    fn errors(self) -> &'static str {
+        match self {
+            Self::Ports => "/dev/ttyS3",
+            Self::OnePort | Self::Terminal => self.main(),
         }
     }
 
     /// Writes a line to the errors.
-    pub fn complain(&self, text: &str) {
+    pub fn complain(self, text: &str) {
         let line = format!("init: {text}\n");
-        let written = open(self.errors).and_then(|mut port| port.write_all(line.as_bytes()));
+        let written = open(self.errors()).and_then(|mut port| port.write_all(line.as_bytes()));
         if written.is_err() {
             eprint!("{line}");
         }
@@ -110,31 +105,25 @@ pub struct Command {
 impl Command {
     /// The command that the image names.
     pub fn from_image() -> Option<Self> {
-        let arguments = nul_separated(&std::fs::read(ARGUMENTS).ok()?);
-        let mut environment = DEFAULT_ENVIRONMENT.map(OsString::from).to_vec();
-        // Without such a file nothing is added.
-        environment.extend(nul_separated(
-            &std::fs::read(ENVIRONMENT).unwrap_or_default(),
-        ));
         Some(Self {
-            arguments,
-            environment: pairs(environment),
+            arguments: nul_separated(&std::fs::read(ARGUMENTS).ok()?),
+            environment: environment(),
         })
     }
 
-    /// A command in the default environment.
+    /// A command of our own, in the environment that the image names.
     pub fn new(arguments: &[&str]) -> Self {
         Self {
             arguments: arguments.iter().map(OsString::from).collect(),
-            environment: pairs(DEFAULT_ENVIRONMENT.map(OsString::from).to_vec()),
+            environment: environment(),
         }
     }
 
-    /// Starts it on `terminal`.
+    /// Starts it with these streams.
     ///
     /// # Errors
     /// Why it cannot be started, with the exit code that a shell would give.
-    pub fn spawn(&self, terminal: &Terminal) -> Result<Pid, Failure> {
+    pub fn spawn(&self, streams: Streams) -> Result<Pid, Failure> {
         let (name, arguments) = self.arguments.split_first().ok_or_else(|| Failure {
             code: 127,
             text: format!("{ARGUMENTS} is empty"),
@@ -144,9 +133,10 @@ impl Command {
         let mut command = std::process::Command::new(program);
         command.arg0(name).args(arguments).env_clear();
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::from(open(terminal.main).map_err(failure)?));
-        command.stdout(Stdio::from(open(terminal.main).map_err(failure)?));
-        command.stderr(Stdio::from(open(terminal.errors).map_err(failure)?));
+        command.stdin(Stdio::from(open(streams.main()).map_err(failure)?));
+        command.stdout(Stdio::from(open(streams.main()).map_err(failure)?));
+        command.stderr(Stdio::from(open(streams.errors()).map_err(failure)?));
+        session::begin(&mut command, streams == Streams::Terminal);
         let child = command.spawn().map_err(failure)?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         pid.ok_or_else(|| failure(ErrorKind::Other.into()))
@@ -158,6 +148,15 @@ impl Command {
             .next_back()
             .map_or(OsStr::new("/bin"), |(_, path)| path)
     }
+}
+
+/// The default environment and what the image adds; without a file it adds nothing.
+fn environment() -> Vec<(OsString, OsString)> {
+    let mut texts = DEFAULT_ENVIRONMENT.map(OsString::from).to_vec();
+    texts.extend(nul_separated(
+        &std::fs::read(ENVIRONMENT).unwrap_or_default(),
+    ));
+    pairs(texts)
 }
 
 /// The program `name`: a path as it is, else the first runnable file in a directory of `path`.

@@ -11,7 +11,8 @@ mod setup;
 
 use std::process::ExitCode;
 
-use command::{Command, Ending, Terminal};
+use children::{Events, Waited};
+use command::{Command, Ending, Streams};
 use control::Control;
 use rustix::system::RebootCommand;
 
@@ -26,7 +27,10 @@ fn main() -> ExitCode {
     let mut control = Control::open();
     control.say("ready");
     let baseline = leaks::Baseline::take();
-    work(&mut control);
+    match Events::listen() {
+        Ok(events) => work(&events, &mut control),
+        Err(errno) => eprintln!("init: cannot take signals: {errno}"),
+    }
     children::end_containers();
     children::end_processes();
     baseline.report(setup::kernel_parameter("audit=strict"), &mut control);
@@ -39,32 +43,48 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the command that the image names, or the demo and then perhaps a shell.
-fn work(control: &mut Control) {
-    match Command::from_image() {
-        Some(command) => control.say(&run(&command, &Terminal::for_command()).to_string()),
-        None => {
-            let demo = Command::new(&["sh", "/etc/demo.sh"]);
-            let people = setup::kernel_parameter("shell");
-            let terminal = match people {
-                true => Terminal::for_people(),
-                false => Terminal::for_nobody(),
-            };
-            control.say(&run(&demo, &terminal).to_string());
-            if people {
-                run(&Command::new(&["sh"]), &Terminal::for_people());
-            }
-        }
+/// Runs the command that the image names, or the demo and then, for a person, a shell.
+fn work(events: &Events, control: &mut Control) {
+    let person = setup::kernel_parameter("tty");
+    if person {
+        setup::window_size();
     }
+    let command = Command::from_image();
+    let streams = match (person, &command) {
+        (true, _) => Streams::Terminal,
+        (false, Some(_)) => Streams::Ports,
+        (false, None) => Streams::OnePort,
+    };
+    if let Some(command) = command {
+        run(&command, streams, events, control);
+        return;
+    }
+    let demo = Command::new(&["sh", "/etc/demo.sh"]);
+    if run(&demo, streams, events, control) == Waited::Shutdown || !person {
+        return;
+    }
+    println!("{WELCOME}");
+    run(&Command::new(&["sh", "-l"]), streams, events, control);
 }
 
-/// Runs `command` to its end; orphans that end meanwhile are reaped.
-fn run(command: &Command, terminal: &Terminal) -> Ending {
-    match command.spawn(terminal) {
-        Ok(pid) => children::wait_for(pid),
+/// Said before the shell.
+const WELCOME: &str = "
+This is a shell outside of any container. Ctrl-D, exit or poweroff ends the machine.";
+
+/// Runs `command` to its end, which the host is told; orphans that end meanwhile are reaped.
+/// Who wants the machine to end before has no complaint about the command.
+fn run(command: &Command, streams: Streams, events: &Events, control: &mut Control) -> Waited {
+    let waited = match command.spawn(streams) {
+        Ok(pid) => events.wait_for(pid),
         Err(failure) => {
-            terminal.complain(&failure.text);
-            Ending::Exit(failure.code)
+            streams.complain(&failure.text);
+            Waited::Ended(Ending::Exit(failure.code))
         }
-    }
+    };
+    let ending = match waited {
+        Waited::Ended(ending) => ending,
+        Waited::Shutdown => Ending::Exit(0),
+    };
+    control.say(&ending.to_string());
+    waited
 }

@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 /// What is mounted, unless it is there: (place, type, options, what it does not have).
 const MOUNTS: [(&str, &str, Option<&std::ffi::CStr>, MountFlags); 5] = [
@@ -55,6 +56,29 @@ fn console_streams() -> Result<(), Errno> {
     dup2_stderr(&console)
 }
 
+/// Tells the console how large the person's window is: the host says `winsize=ROWSxCOLUMNS`.
+pub fn window_size() {
+    let line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let Some((rows, columns)) = size_in(&line) else {
+        return;
+    };
+    let size = Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    if let Err(errno) = tcsetwinsize(rustix::stdio::stdin(), size) {
+        eprintln!("init: cannot set the size of the console: {errno}");
+    }
+}
+
+fn size_in(line: &str) -> Option<(u16, u16)> {
+    let mut words = line.split_whitespace();
+    let (rows, columns) = words.find_map(|word| word.strip_prefix("winsize=")?.split_once('x'))?;
+    Some((rows.parse().ok()?, columns.parse().ok()?))
+}
+
 /// Whether the kernel's command line has this word.
 pub fn kernel_parameter(word: &str) -> bool {
     let line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
@@ -71,8 +95,16 @@ mod tests {
 
     #[test]
     fn parameters_are_whole_words() {
-        assert!(has_word("mode=demo shell\n", "shell"));
-        assert!(!has_word("shells noshell shell=1", "shell"));
+        assert!(has_word("mode=demo tty\n", "tty"));
+        assert!(!has_word("ttys notty tty=1", "tty"));
+    }
+
+    #[test]
+    fn the_size_of_the_window_is_two_numbers() {
+        assert_eq!(size_in("mode=demo winsize=50x132 tty\n"), Some((50, 132)));
+        assert_eq!(size_in("winsize=50"), None);
+        assert_eq!(size_in("winsize=70000x1"), None);
+        assert_eq!(size_in("mode=demo"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The container calls of Berth for programs, and the few things a program can only do with
-//! unsafe code: making a call by number, forking, installing a signal handler, executing an
-//! instruction that faults. Everything unsafe of the userland is in this crate, in the modules that
+//! unsafe code: making a call by number, forking, taking signals, executing an instruction that
+//! faults. Everything unsafe of the userland is in this crate, in the modules that
 //! allow it below; programs forbid it.
 #![deny(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -22,9 +22,13 @@ pub mod memory;
 #[allow(unsafe_code)]
 pub mod own;
 #[allow(unsafe_code)]
+pub mod queue;
+#[allow(unsafe_code)]
 pub mod raw;
 #[allow(unsafe_code)]
 pub mod terminal;
+#[allow(unsafe_code)]
+pub mod session;
 #[allow(unsafe_code)]
 pub mod wild;
 
