@@ -15,6 +15,8 @@ const ERASE: &str = "\x7f";
 const ESCAPE: &str = "\x1b";
 const UP: &str = "\x1b[A";
 const LEFT: &str = "\x1b[D";
+/// The shell's prompt ends with a question for the place of the cursor: it reads keys from then on.
+const PROMPT: &str = "# \x1b[6n";
 
 /// The cases of this area.
 pub fn cases() -> Vec<Case> {
@@ -25,7 +27,7 @@ pub fn cases() -> Vec<Case> {
                 let mut person = door.machine().person(&[])?;
                 person
                     .reads("ok 2 - nothing is left over")?
-                    .reads("# ")?
+                    .reads(PROMPT)?
                     .types("tty; stty size; echo $TERM\r")?
                     .reads("/dev/ttyS0\r\n24 80\r\nlinux\r\n")?
                     .types("poweroff\r")?;
@@ -54,7 +56,7 @@ pub fn cases() -> Vec<Case> {
             run: |door| {
                 let mut person = shell(door)?;
                 let keys = format!("lost{CTRL_U}one twoo{ERASE} x{CTRL_W}three\r");
-                person.types("cat\r")?.types(&keys)?;
+                start(&mut person, "cat")?.types(&keys)?;
                 person.reads("three\r\none two three\r\n")?;
                 person.types(&format!("a{CTRL_D}{CTRL_D}"))?.reads("aa")?;
                 person.types("exit\r")?;
@@ -68,11 +70,11 @@ pub fn cases() -> Vec<Case> {
                 let mut person = shell(door)?;
                 person.types(&format!("echo $((6*))7{LEFT}{LEFT}{LEFT}7\r"))?;
                 // The cursor went back behind the star: the 7 typed last is the factor.
-                person.reads("427\r\n")?.reads("# ")?;
+                person.reads("427\r\n")?.reads(PROMPT)?;
                 person.types(&format!("{UP}1\r"))?.reads("4271\r\n")?;
                 person
                     .types("echo /etc/os-rel\t\r")?
-                    .reads("/etc/os-release\r\n/etc/os-release")?;
+                    .reads("\n/etc/os-release\r\n")?;
                 person.types("exit\r")?;
                 person.leaves(0)
             },
@@ -82,11 +84,9 @@ pub fn cases() -> Vec<Case> {
             run: |door| {
                 let mut person = shell(door)?;
                 for (key, status) in [(CTRL_C, "code 130"), (CTRL_BACKSLASH, "code 131")] {
-                    person
-                        .types("cat\r")?
-                        .types("in\r")?
-                        .reads("in\r\nin\r\n")?;
-                    person.types(key)?.reads("# ")?;
+                    start(&mut person, "cat")?.types("in\r")?;
+                    person.reads("in\r\nin\r\n")?;
+                    person.types(key)?.reads(PROMPT)?;
                     person
                         .types("echo code $?\r")?
                         .reads(&format!("\n{status}"))?;
@@ -95,7 +95,7 @@ pub fn cases() -> Vec<Case> {
                 person
                     .types("echo go; while :; do :; done\r")?
                     .reads("\ngo")?;
-                person.types(CTRL_C)?.reads("# ")?;
+                person.types(CTRL_C)?.reads(PROMPT)?;
                 person.types("exit 0\r")?;
                 person.leaves(0)
             },
@@ -104,15 +104,18 @@ pub fn cases() -> Vec<Case> {
             name: "seat_jobs",
             run: |door| {
                 let mut person = shell(door)?;
-                person.types("cat > /tmp/out\r")?.types("one\r")?;
-                person.types(CTRL_Z)?.reads("[1]+  Stopped")?.reads("# ")?;
+                start(&mut person, "cat > /tmp/out")?.types("one\r")?;
+                person
+                    .types(CTRL_Z)?
+                    .reads("[1]+  Stopped")?
+                    .reads(PROMPT)?;
                 // In the background it is stopped again: it may not read.
-                person.types("bg\r")?.reads("cat")?.reads("# ")?;
+                person.types("bg\r")?.reads("cat")?.reads(PROMPT)?;
                 person
                     .types("sleep 1; jobs\r")?
                     .reads("[1]+  Stopped (tty input)")?;
                 person.types("fg\r")?.reads("cat")?.types("two\r")?;
-                person.types(CTRL_D)?.reads("# ")?;
+                person.types(CTRL_D)?.reads(PROMPT)?;
                 person.types("cat /tmp/out\r")?.reads("\none\r\ntwo\r\n")?;
                 person.types("sleep 1000 & jobs; kill %1; wait %1; echo code $?\r")?;
                 person.reads("Running")?.reads("code 143")?;
@@ -131,8 +134,8 @@ pub fn cases() -> Vec<Case> {
                 person
                     .types("ggO")?
                     .types(&format!("top{ESCAPE}"))?
-                    .sees("top\nfirst line")?;
-                person.types(":wq\r")?.reads("# ")?;
+                    .sees("1/3 33%")?;
+                person.types(":wq\r")?.reads(PROMPT)?;
                 person.types("wc -l /tmp/text; cat /tmp/text\r")?;
                 person.reads("3 /tmp/text\r\ntop\r\nfirst line\r\nsecond\r\n")?;
                 person.types("exit\r")?;
@@ -147,14 +150,14 @@ pub fn cases() -> Vec<Case> {
                     .types("top\r")?
                     .sees("Load average")?
                     .sees("PID  PPID USER")?;
-                person.types("q")?.reads("# ")?;
+                person.types("q")?.reads(PROMPT)?;
                 person.types("seq 1 100 | less\r")?.sees("23\n")?;
                 person
                     .types(" ")?
                     .sees("46\n")?
                     .types("/77\r")?
                     .sees("77\n78\n")?;
-                person.types("q")?.reads("# ")?;
+                person.types("q")?.reads(PROMPT)?;
                 person.types("exit\r")?;
                 person.leaves(0)
             },
@@ -183,9 +186,16 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
+/// Starts a program in the shell and waits until the shell has handed the terminal over to it: before, keys are the shell's.
+fn start<'a>(person: &'a mut Person, program: &str) -> Result<&'a mut Person, Failure> {
+    person
+        .types(&format!("echo go; {program}\r"))?
+        .reads("\ngo\r\n")
+}
+
 /// A person at a shell that has shown its prompt.
 fn shell(door: &Door) -> Result<Person, Failure> {
     let mut person = door.machine().person(&["sh", "-l"])?;
-    person.reads("# ")?;
+    person.reads(PROMPT)?;
     Ok(person)
 }

@@ -29,8 +29,6 @@ impl RawTerminal {
         let before = tcgetattr(stdin).context("cannot read the terminal's settings")?;
         let mut raw = before.clone();
         raw.make_raw();
-        // Our own messages still need a carriage return with each newline; the guest's already have one.
-        raw.output_modes = before.output_modes;
         tcsetattr(stdin, OptionalActions::Now, &raw)
             .context("cannot change the terminal's settings")?;
         Ok(Self { before })
