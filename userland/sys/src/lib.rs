@@ -26,9 +26,9 @@ pub mod queue;
 #[allow(unsafe_code)]
 pub mod raw;
 #[allow(unsafe_code)]
-pub mod terminal;
-#[allow(unsafe_code)]
 pub mod session;
+#[allow(unsafe_code)]
+pub mod terminal;
 #[allow(unsafe_code)]
 pub mod wild;
 
