@@ -47,6 +47,18 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi terminal"),
         },
         Case {
+            name: "inside_timers",
+            run: |door| tap(door, "probe abi timers"),
+        },
+        Case {
+            name: "inside_threads",
+            run: |door| tap(door, "probe abi threads"),
+        },
+        Case {
+            name: "inside_children",
+            run: |door| tap(door, "probe abi children"),
+        },
+        Case {
             name: "inside_misc",
             run: |door| tap(door, "probe abi misc"),
         },

@@ -8,6 +8,7 @@ use crate::net::{Link, Shut, SocketId, Type, ready, transfer};
 use crate::task::signal;
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel};
+use linux_raw_sys::general::SIGPIPE;
 use linux_raw_sys::net as linux;
 
 /// What goes with bytes that are sent.
@@ -123,7 +124,7 @@ fn shut(k: &Kernel, id: SocketId) -> Shut {
 /// Nobody reads any more: EPIPE, and SIGPIPE unless something was sent or no signal is wanted.
 fn broken(k: &mut Kernel, cx: &Cx, message: &Outgoing, done: u64) -> Stop {
     if done == 0 && message.flags & linux::MSG_NOSIGNAL == 0 {
-        signal::broken_pipe(k, cx.task);
+        signal::send_self(k, cx.task, SIGPIPE);
     }
     Errno::EPIPE.into()
 }

@@ -12,7 +12,7 @@ use crate::fs::pages::{self, SIZE_MAX};
 use crate::fs::{FileId, InodeId, PipeId, Store, Time, ViewNode, attributes, pipe, seal};
 use crate::machine::{Frame, PAGE};
 use crate::mm::user;
-use crate::task::{SigInfo, cred, limits, signal};
+use crate::task::{cred, limits, signal};
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel, dev, views};
 use alloc::vec::Vec;
@@ -289,17 +289,9 @@ pub(super) fn size_limit(k: &Kernel, cx: &Cx) -> u64 {
 /// EFBIG; with SIGXFSZ when it is the process's own limit.
 pub(super) fn too_big(k: &mut Kernel, cx: &Cx, limit: u64, done: u64) -> Stop {
     if limit < SIZE_MAX && done == 0 {
-        raise(k, cx, linux::SIGXFSZ);
+        signal::send_self(k, cx.task, linux::SIGXFSZ);
     }
     Errno::EFBIG.into()
-}
-
-fn raise(k: &mut Kernel, cx: &Cx, number: u32) {
-    let info = SigInfo {
-        signal: number,
-        ..SigInfo::default()
-    };
-    signal::send_task(k, cx.task, info);
 }
 
 /// The content of a file was changed by the current task.
@@ -336,7 +328,7 @@ fn to_pipe(
         let pipe = k.fs.pipes.get(id).ok_or(Errno::EBADF)?;
         if pipe.readers == 0 {
             if *done == 0 {
-                raise(k, cx, linux::SIGPIPE);
+                signal::send_self(k, cx.task, linux::SIGPIPE);
             }
             return Err(Errno::EPIPE.into());
         }

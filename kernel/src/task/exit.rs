@@ -16,29 +16,18 @@ use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
-/// Ends the calling thread (exit(2)); its process with it if it is the last one.
+/// Ends the calling thread (exit(2)); its process with it, by this code, if it is the last one.
 pub fn exit_thread(k: &mut Kernel, cx: &mut Cx, code: u8) {
     let Some(process) = k.tasks.tasks.get(cx.task).map(|t| t.process) else {
         return;
     };
-    let is_leader = k.tasks.leader(process) == Some(cx.task);
     end_thread(k, cx.m, cx.task);
-    if is_leader {
-        if let Some(process) = k.tasks.processes.get_mut(process) {
-            process.leader_code = code;
-        }
-    }
     let heir = k.tasks.live_threads(process).next();
     if let Some(heir) = heir {
         hand_children_on(k, process, heir, |parent| parent == Some(cx.task));
         stop::settle(k, process);
         return;
     }
-    let code = k
-        .tasks
-        .processes
-        .get(process)
-        .map_or(code, |p| p.leader_code);
     close(k, cx.m, process, Ended::Code(code));
 }
 

@@ -1,7 +1,7 @@
 //! Futexes (futex(2)) and the list of robust ones that a dying thread leaves behind
 //! (get_robust_list(2)).
 
-use super::{TaskId, pid};
+use super::{TaskId, pid, signal};
 use crate::error::{Call, Errno, Stop};
 use crate::machine::Access;
 use crate::mm::frames::Origin;
@@ -66,8 +66,9 @@ pub fn wait(
         _ => {}
     }
     let key = key(k, cx, addr, private)?;
-    // Between this look and the parking nobody else runs.
-    if user::read_u32(k, cx, addr)? != expected {
+    // A signal decides before the word does. Between this look and the parking nobody else runs.
+    let woken_by_signal = cx.resume.is_some() && signal::interrupts(k, cx.task);
+    if !woken_by_signal && user::read_u32(k, cx, addr)? != expected {
         return Err(Errno::EAGAIN.into());
     }
     if late {

@@ -244,8 +244,6 @@ pub struct Process {
     pub ending: Option<Ended>,
     /// How it ended, once it has (and, for an init, all of its namespace has).
     pub ended: Option<Ended>,
-    /// What its leader gave to exit(2), for when other threads outlive it.
-    pub leader_code: u8,
     /// The signal that stops all of its threads.
     pub stop: Option<u8>,
     /// All of its threads have stopped.

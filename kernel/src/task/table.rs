@@ -53,7 +53,6 @@ pub(super) fn blank_process(
         pending: Signals::default(),
         ending: None,
         ended: None,
-        leader_code: 0,
         stop: None,
         stopped: false,
         report: None,

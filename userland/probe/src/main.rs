@@ -68,6 +68,12 @@ fn run(words: &[&str]) -> Done {
         ["fault", "all"] => fault::all(),
         ["fault", kind] => fault::one(kind),
         ["abi", name] => abi::run(name),
+        // For cases of abi that run another program.
+        ["after-exec"] => Err(Failure(abi::after_exec() as u8, String::new())),
+        ["exit-by-tid", number] => {
+            let code = abi::exit_by_tid(number.parse().unwrap_or(0));
+            Err(Failure(code as u8, String::new()))
+        }
         ["wild"] => wild::run(1, 1),
         ["wild", seed] => wild::run(number(seed)?, 1),
         ["wild", seed, rounds] => wild::run(number(seed)?, number(rounds)?),

@@ -28,7 +28,13 @@ pub mod raw;
 #[allow(unsafe_code)]
 pub mod session;
 #[allow(unsafe_code)]
+pub mod signals;
+#[allow(unsafe_code)]
 pub mod terminal;
+#[allow(unsafe_code)]
+pub mod threads;
+#[allow(unsafe_code)]
+pub mod timers;
 #[allow(unsafe_code)]
 pub mod wild;
 

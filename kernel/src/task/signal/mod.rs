@@ -17,8 +17,8 @@ pub use handlers::{
 pub use queue::{Signals, discard, discard_of_timer, dissolve, pending, take};
 pub use record::signalfd_siginfo;
 pub use send::{
-    Target, allowed, broken_pipe, force, make_ready, send_from, send_group, send_process,
-    send_task, send_timer,
+    Target, allowed, force, make_ready, send_from, send_group, send_process, send_self, send_task,
+    send_timer,
 };
 
 use super::TaskId;

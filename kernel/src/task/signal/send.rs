@@ -46,10 +46,10 @@ pub fn send_group(k: &mut Kernel, group: PidId, info: SigInfo) {
     }
 }
 
-/// SIGPIPE to a thread that writes where nobody reads.
-pub fn broken_pipe(k: &mut Kernel, task: TaskId) {
+/// Sends a thread a signal about what it does itself: SIGPIPE, SIGXFSZ. It is its own sender.
+pub fn send_self(k: &mut Kernel, task: TaskId, signal: u32) {
     let info = SigInfo {
-        signal: linux::SIGPIPE,
+        signal,
         uid: k.tasks.tasks.get(task).map_or(0, |t| t.cred.uid),
         ..SigInfo::default()
     };

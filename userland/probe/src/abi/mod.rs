@@ -1,8 +1,12 @@
 //! Behaviour of the kernel's calls, each case as Linux has it: run on Linux, all must pass.
 
+mod children;
+mod clocks;
 mod credentials;
 mod events;
 mod files;
+mod frames;
+mod futexes;
 mod limits;
 mod memfds;
 mod memory;
@@ -10,13 +14,16 @@ mod misc;
 mod opening;
 mod pipes;
 mod processes;
+mod queues;
 mod resolving;
 mod setid;
 mod signalfds;
 mod signals;
 mod sockets;
 mod terminal;
+mod threads;
 mod timerfds;
+mod timers;
 mod xattrs;
 
 use berth_sys::raw::{Fork, exit, fork};
@@ -25,6 +32,9 @@ use rustix::thread;
 
 use crate::tap::Tap;
 use crate::{Done, Failure};
+
+pub use queues::after_exec;
+pub use threads::exit_by_tid;
 
 /// What a case finds: nothing, or what is not as it should be.
 type Verdict = Result<(), String>;
@@ -43,6 +53,13 @@ const AREAS: &[&[Case]] = &[
     terminal::line::CASES,
     terminal::pair::CASES,
     terminal::session::CASES,
+    queues::CASES,
+    frames::CASES,
+    timers::CASES,
+    clocks::CASES,
+    threads::CASES,
+    futexes::CASES,
+    children::CASES,
     misc::CASES,
     sockets::CASES,
     xattrs::CASES,
