@@ -360,8 +360,10 @@ mod word {
 }
 
 extern "C" fn recorder(signal: i32, info: *const [u64; 4], context: *mut [u64; 38]) {
-    // SAFETY: with SA_SIGINFO the kernel gives valid records, which nothing else uses meanwhile.
-    let (info, context) = unsafe { (&*info, &mut *context) };
+    // SAFETY: with SA_SIGINFO the kernel gives a valid record, which nothing else uses meanwhile.
+    let info = unsafe { &*info };
+    // SAFETY: as above.
+    let context = unsafe { &mut *context };
     let (stack_flags, stack_errno) = match alternate(None) {
         Ok(old) => {
             let again = alternate(Some((old.0, 0, old.2)));
@@ -429,19 +431,20 @@ pub fn flags_after(signal: i32) -> Result<u64, Errno> {
 
 /// Faults in one of several ways, each with an instruction of two bytes.
 pub fn fault(kind: Kind) {
-    // SAFETY: the caller has a handler that skips the two bytes, or the process ends.
-    unsafe {
-        match kind {
-            Kind::Read(address) => {
-                core::arch::asm!("mov al, [rcx]", in("rcx") address, out("al") _);
-            }
-            Kind::Divide => {
-                core::arch::asm!("div ecx", in("ecx") 0, inout("eax") 1 => _, inout("edx") 0 => _)
-            }
-            Kind::Invalid => core::arch::asm!("ud2"),
-            Kind::Breakpoint => core::arch::asm!("int3", "nop"),
-            Kind::Privileged => core::arch::asm!("hlt", "nop"),
-        }
+    use core::arch::asm;
+    match kind {
+        // SAFETY: reads only; a fault ends the process or goes on behind it.
+        Kind::Read(address) => unsafe { asm!("mov al, [rcx]", in("rcx") address, out("al") _) },
+        // SAFETY: a fault ends the process or goes on behind it; what it changes is declared.
+        Kind::Divide => unsafe {
+            asm!("div ecx", in("ecx") 0, inout("eax") 1 => _, inout("edx") 0 => _);
+        },
+        // SAFETY: a fault ends the process or goes on behind it.
+        Kind::Invalid => unsafe { asm!("ud2") },
+        // SAFETY: as above.
+        Kind::Breakpoint => unsafe { asm!("int3", "nop") },
+        // SAFETY: as above.
+        Kind::Privileged => unsafe { asm!("hlt", "nop") },
     }
 }
 
