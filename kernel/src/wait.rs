@@ -219,6 +219,12 @@ impl Waits {
         self.parked.contains_key(&task)
     }
 
+    /// Whether a task is parked on `key`.
+    pub fn waits_for(&self, task: TaskId, key: WaitKey) -> bool {
+        let parked = self.parked.get(&task);
+        parked.is_some_and(|(nodes, _)| nodes.iter().any(|node| node.0 == key))
+    }
+
     /// Parked tasks, for the audit.
     pub fn len(&self) -> usize {
         self.by_key.len() + self.by_time.len()

@@ -71,6 +71,22 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi resolving"),
         },
         Case {
+            name: "inside_attributes",
+            run: |door| tap(door, "probe abi attributes"),
+        },
+        Case {
+            name: "inside_names",
+            run: |door| tap(door, "probe abi names"),
+        },
+        Case {
+            name: "inside_content",
+            run: |door| tap(door, "probe abi content"),
+        },
+        Case {
+            name: "inside_locks",
+            run: |door| tap(door, "probe abi locks"),
+        },
+        Case {
             name: "inside_xattrs",
             run: |door| tap(door, "probe abi xattrs"),
         },

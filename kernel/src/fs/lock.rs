@@ -1,6 +1,7 @@
 //! Advisory locks of whole files (flock(2)); they belong to open files.
 
 use super::{FileId, Node, Store};
+use crate::error::Errno;
 use crate::wait::WaitKey;
 use alloc::vec::Vec;
 
@@ -13,15 +14,19 @@ pub struct Locks {
 
 /// Takes a lock for an open file, or changes the one it has; false when others stand against it
 /// (a lock it had before is lost then, as flock(2) warns).
-pub fn take(st: &mut Store, file: FileId, node: Node, exclusive: bool) -> bool {
+///
+/// # Errors
+/// ENOLCK without memory.
+pub fn take(st: &mut Store, file: FileId, node: Node, exclusive: bool) -> Result<bool, Errno> {
     forget(st, file, node);
     let locks = st.fs.locks.entry(node).or_default();
     let free = locks.holders.is_empty() || !(locks.exclusive || exclusive);
     if free {
+        locks.holders.try_reserve(1).map_err(|_| Errno::ENOLCK)?;
         locks.holders.push(file);
         locks.exclusive = exclusive;
     }
-    free
+    Ok(free)
 }
 
 /// Gives up what an open file has locked, and tells those who wait.

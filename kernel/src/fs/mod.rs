@@ -234,6 +234,8 @@ pub struct Fs {
     pub(crate) mounted: BTreeMap<Pos, Held<MountId>>,
     /// Who has locked which parts of what (fcntl(2)).
     pub(crate) records: BTreeMap<Node, Vec<record::Record>>,
+    /// Who waits for such a part, since it was looked at last.
+    pub(crate) lock_waiters: BTreeMap<crate::task::TaskId, record::Waiter>,
     /// Who has locked what (flock(2)).
     pub(crate) locks: BTreeMap<Node, lock::Locks>,
     /// The last device number (minor) given to a file system instance.

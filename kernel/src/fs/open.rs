@@ -271,7 +271,9 @@ impl Store<'_> {
         self.groups.give_back(charge);
         let (read, write) = (file.reads(), file.writes());
         self.fs.count_writer(&file, false);
-        super::lock::forget(self, id, file.at.pos().node);
+        let node = file.at.pos().node;
+        super::lock::forget(self, id, node);
+        super::record::closed(self, node, super::record::Owner::File(id));
         self.release_pos(file.at);
         match file.kind {
             FileKind::Pipe(pipe) => {

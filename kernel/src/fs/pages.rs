@@ -6,6 +6,7 @@ use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
 use crate::machine::{Frame, Machine, PAGE};
 use crate::mm::frames::Origin;
+use alloc::collections::BTreeMap;
 
 /// Bytes in the largest file: an offset must fit in a signed 64-bit number.
 pub const SIZE_MAX: u64 = i64::MAX as u64;
@@ -160,4 +161,60 @@ pub fn truncate(st: &mut Store, m: &mut dyn Machine, id: InodeId, size: u64) -> 
     st.fs.give_pages(sb, cut.len() as u64);
     st.release_pages(cut);
     Ok(())
+}
+
+/// Whether a file's instance may hold so many pages at all; what is in use does not count.
+///
+/// # Errors
+/// ENOSPC.
+pub fn may_hold(fs: &Fs, id: InodeId, pages: u64) -> Result<(), Errno> {
+    let sb = fs.supers.get(fs.inode(id)?.sb);
+    match sb {
+        Some(sb) if pages > sb.limits.pages => Err(Errno::ENOSPC),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a part of a file (bytes, start and end) read as zeros: frees whole pages from `first` on,
+/// `most` at the most, and clears what is of others. Returns the page to go on with.
+///
+/// # Errors
+/// EINVAL when it is not a regular file.
+pub fn punch(
+    st: &mut Store,
+    m: &mut dyn Machine,
+    id: InodeId,
+    (start, end): (u64, u64),
+    first: u64,
+    most: u64,
+) -> Result<Option<u64>, Errno> {
+    let sb = st.fs.inode(id)?.sb;
+    let pages = of_mut(st.fs, id)?;
+    let last = end / PAGE;
+    let mut freed = BTreeMap::new();
+    let mut rest = None;
+    while let Some((index, _)) = pages.frames.range(first..last.max(first)).next() {
+        let index = *index;
+        if freed.len() as u64 >= most {
+            rest = Some(index);
+            break;
+        }
+        if let Some(frame) = pages.frames.remove(&index) {
+            freed.insert(index, frame);
+        }
+    }
+    // The edges; within one page they are one.
+    let edges = if start / PAGE == last {
+        [(start, end), (end, end)]
+    } else {
+        [(start, start.next_multiple_of(PAGE)), (last * PAGE, end)]
+    };
+    for (from, to) in edges {
+        if let Some(frame) = pages.frames.get(&(from / PAGE)).filter(|_| from < to) {
+            m.zero_frame(*frame, (from % PAGE) as usize, (to - from) as usize);
+        }
+    }
+    st.fs.give_pages(sb, freed.len() as u64);
+    st.release_pages(freed);
+    Ok(rest)
 }

@@ -1,8 +1,9 @@
 //! Renaming (rename(2)): one step, or nothing.
 
 use super::dir::{drop_link, find, may_add, may_remove};
-use super::inode::{Name, entry_cost};
+use super::inode::{self, Device, Name, What, entry_cost};
 use super::{Actor, Fs, InodeId, Store};
+use crate::cgroup::Charge;
 use crate::error::{Errno, Stop};
 
 /// A name in a directory.
@@ -25,12 +26,20 @@ pub enum Mode {
     Exchange,
 }
 
-/// Renames.
+/// Renames; with `whiteout` the old name gets a device 0:0, which to an overlay means that nothing
+/// is there (RENAME_WHITEOUT; never with an exchange).
 ///
 /// # Errors
 /// ENOENT, EEXIST, EXDEV, EINVAL (into itself), ENOTEMPTY, ENOTDIR, EISDIR, EBUSY (a mount is
-/// there), EACCES, EPERM; no memory.
-pub fn rename(st: &mut Store, actor: &Actor, from: At, to: At, mode: Mode) -> Result<(), Stop> {
+/// there), EACCES, EPERM, ENOSPC; no memory.
+pub fn rename(
+    st: &mut Store,
+    actor: &Actor,
+    from: At,
+    to: At,
+    mode: Mode,
+    whiteout: bool,
+) -> Result<(), Stop> {
     let source = find(st.fs, from.dir, from.name)?;
     let target = st.fs.inode(to.dir)?.dir()?.get(to.name);
     if st.fs.inode(from.dir)?.sb != st.fs.inode(to.dir)?.sb {
@@ -47,12 +56,63 @@ pub fn rename(st: &mut Store, actor: &Actor, from: At, to: At, mode: Mode) -> Re
         return Ok(());
     }
     check_permissions(st.fs, actor, from, to, source, target, mode)?;
+    let left = if whiteout {
+        Some(make_whiteout(st, actor, from)?)
+    } else {
+        None
+    };
     match (mode, target) {
         (Mode::Exchange, Some(target)) => exchange(st, actor, from, to, source, target),
         (_, Some(_)) => replace(st, actor, from, to, source),
-        (_, None) => relocate(st, actor, from, to, source)?,
+        (_, None) => {
+            if let Err(stop) = relocate(st, actor, from, to, source) {
+                if let Some((inode, charge)) = left {
+                    st.release_inode(inode);
+                    st.groups.give_back(charge);
+                }
+                return Err(stop);
+            }
+        }
+    }
+    if let Some(left) = left {
+        leave_whiteout(st, from, left);
     }
     Ok(())
+}
+
+/// An inode that has no entry yet, and the entry's charge.
+type Left = (HeldInode, Charge);
+
+fn make_whiteout(st: &mut Store, actor: &Actor, from: At) -> Result<Left, Stop> {
+    let sb = st.fs.inode(from.dir)?.sb;
+    let charge = st.groups.charge(actor.group, entry_cost(from.name))?;
+    let nothing = What::Device(Device {
+        char: true,
+        major: 0,
+        minor: 0,
+    });
+    match inode::create(st, actor, sb, nothing, 0, None) {
+        Ok(held) => Ok((held, charge)),
+        Err(stop) => {
+            st.groups.give_back(charge);
+            Err(stop)
+        }
+    }
+}
+
+/// Gives the name that became free to a whiteout.
+fn leave_whiteout(st: &mut Store, from: At, (held, charge): Left) {
+    let name: Name = from.name.into();
+    if let Some(inode) = st.fs.inodes.get_mut(held.key()) {
+        inode.link = Some((from.dir, name.clone()));
+    }
+    match st.fs.inodes.get_mut(from.dir).map(|i| i.dir_mut()) {
+        Some(Ok(dir)) => dir.add(name, held, charge),
+        _ => {
+            st.release_inode(held);
+            st.groups.give_back(charge);
+        }
+    }
 }
 
 /// Whether `below` is `above` or somewhere under it.

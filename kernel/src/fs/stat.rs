@@ -117,6 +117,7 @@ const ST_VALID: u32 = 0x20;
 const ST_NOATIME: u32 = 0x400;
 const ST_NODIRATIME: u32 = 0x800;
 const ST_RELATIME: u32 = 0x1000;
+const ST_NOSYMFOLLOW: u32 = 0x2000;
 
 /// What statfs tells of a mount. A tmpfs without a limit shows no blocks, as on Linux.
 ///
@@ -146,6 +147,7 @@ pub fn statfs(fs: &Fs, id: MountId) -> Result<StatFs, Errno> {
         (linux::MS_NOATIME, ST_NOATIME),
         (linux::MS_NODIRATIME, ST_NODIRATIME),
         (linux::MS_RELATIME, ST_RELATIME),
+        (linux::MS_NOSYMFOLLOW, ST_NOSYMFOLLOW),
     ];
     let mut st_flags = ST_VALID | (flags & 0xf) | u32::from(sb.readonly);
     for (mount_flag, st_flag) in moved {

@@ -1,13 +1,11 @@
-//! Readiness, control, size of open files (poll(2), ioctl(2), ftruncate(2)).
+//! Readiness and control of open files (poll(2), ioctl(2)).
 
 use super::read::find_device;
-use super::write::{group, size_limit, too_big, written};
-use super::{take_turns, terminal};
-use crate::error::{Call, Errno, Stop};
+use super::terminal;
+use crate::error::{Call, Errno};
 use crate::fs::open::FileKind;
-use crate::fs::{FileId, InodeId, Store, pages, pipe, seal};
-use crate::machine::PAGE;
-use crate::mm::{self, user};
+use crate::fs::{FileId, pages, pipe};
+use crate::mm::user;
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel, dev, net, tty};
 use linux_raw_sys::{general as linux, ioctl as request};
@@ -151,79 +149,4 @@ fn readable(k: &Kernel, id: FileId) -> Result<u64, Errno> {
         }
         _ => Err(Errno::ENOTTY),
     }
-}
-
-/// Sets the size of a regular file; permissions were checked. Goes on in turns while programs
-/// that map it have pages behind its end. With `always` its times change even if its size does not.
-///
-/// # Errors
-/// EINVAL, EISDIR, EFBIG (with SIGXFSZ at the process's limit); waits.
-pub fn truncate(
-    k: &mut Kernel,
-    cx: &mut Cx,
-    inode: InodeId,
-    size: u64,
-    always: bool,
-) -> Result<(), Stop> {
-    if k.fs.inode(inode)?.is_dir() {
-        return Err(Errno::EISDIR.into());
-    }
-    seal::resizable(&k.fs, inode, size)?;
-    let old = pages::of(&k.fs, inode)?.size;
-    let limit = size_limit(k, cx);
-    if size > limit && size > old {
-        return Err(too_big(k, cx, limit, 0));
-    }
-    pages::truncate(&mut Store::of(k), cx.m, inode, size)?;
-    if always || size != old {
-        written(k, cx, inode);
-    }
-    if !mm::truncated(k, cx.m, inode, size) {
-        return Err(mm::again(cx.now, 1));
-    }
-    Ok(())
-}
-
-/// Pages made by one trap of [`reserve`].
-const RESERVE_TURN: u64 = 128;
-
-/// Makes the pages of a part of a file, and the file that long (fallocate(2)). Goes on in turns
-/// when it is much; what a failure leaves are zeros behind the end.
-///
-/// # Errors
-/// EFBIG; ENOSPC; no memory; waits.
-pub fn reserve(
-    k: &mut Kernel,
-    cx: &mut Cx,
-    inode: InodeId,
-    start: u64,
-    end: u64,
-) -> Result<(), Stop> {
-    if end > pages::of(&k.fs, inode)?.size {
-        seal::resizable(&k.fs, inode, end)?;
-    }
-    let limit = size_limit(k, cx);
-    if end > limit {
-        return Err(too_big(k, cx, limit, 0));
-    }
-    let group = group(k, cx)?;
-    let first = start / PAGE + cx.resume.map_or(0, |r| r.word);
-    let last = end.div_ceil(PAGE);
-    let turn = last.min(first.saturating_add(RESERVE_TURN));
-    for index in first..turn {
-        pages::to_write(&mut Store::of(k), cx.m, inode, index, group, true)?;
-    }
-    if turn < last {
-        let mut stop = take_turns(cx, 0);
-        if let Stop::Wait(pending) = &mut stop {
-            pending.resume.word = turn - start / PAGE;
-        }
-        return Err(stop);
-    }
-    let grows = pages::of(&k.fs, inode)?.size < end;
-    pages::grow(&mut k.fs, inode, end);
-    if grows {
-        written(k, cx, inode);
-    }
-    Ok(())
 }

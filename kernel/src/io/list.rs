@@ -1,4 +1,4 @@
-//! Listing directories (getdents64(2)).
+//! Listing directories (getdents(2), getdents64(2)).
 
 use super::PASS;
 use super::read::touch_access;
@@ -11,11 +11,21 @@ use crate::{Cx, Kernel, views};
 use alloc::vec::Vec;
 
 /// Entries that one call gives at the most: it stays short.
-const MOST: usize = 1024;
+const MOST: usize = 256;
 const DT_DIR: u8 = 4;
+
+/// Which form records have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// struct linux_dirent of getdents(2): the type is the last byte.
+    Old,
+    /// struct linux_dirent64: the type is in front of the name.
+    New,
+}
 
 /// The records of one call.
 struct Records {
+    form: Form,
     bytes: Vec<u8>,
     room: usize,
     /// Where the next call goes on.
@@ -26,7 +36,7 @@ struct Records {
 impl Records {
     /// Adds an entry behind which the listing goes on at `next`; false when it does not fit.
     fn add(&mut self, name: &[u8], ino: u64, kind: u8, next: u64) -> bool {
-        // ino, off, reclen, type, name, NUL; aligned to 8.
+        // ino, off, reclen, name, NUL, and the type somewhere; aligned to 8.
         let len = (19 + name.len() + 1).next_multiple_of(8);
         if self.bytes.len() + len > self.room || self.count >= MOST {
             return false;
@@ -35,9 +45,14 @@ impl Records {
         self.bytes.extend_from_slice(&ino.to_le_bytes());
         self.bytes.extend_from_slice(&next.to_le_bytes());
         self.bytes.extend_from_slice(&(len as u16).to_le_bytes());
-        self.bytes.push(kind);
+        if self.form == Form::New {
+            self.bytes.push(kind);
+        }
         self.bytes.extend_from_slice(name);
         self.bytes.resize(end, 0);
+        if let (Form::Old, Some(last)) = (self.form, self.bytes.last_mut()) {
+            *last = kind;
+        }
         self.next = next;
         self.count += 1;
         true
@@ -49,7 +64,7 @@ impl Records {
 ///
 /// # Errors
 /// ENOTDIR, ENOENT (removed), EINVAL (not even one entry fits), EFAULT.
-pub fn getdents(k: &mut Kernel, cx: &mut Cx, id: FileId, addr: u64, len: u64) -> Call {
+pub fn getdents(k: &mut Kernel, cx: &mut Cx, id: FileId, addr: u64, len: u64, form: Form) -> Call {
     let file = k.fs.file(id)?;
     let FileKind::Dir(node) = file.kind else {
         return Err(Errno::ENOTDIR.into());
@@ -57,6 +72,7 @@ pub fn getdents(k: &mut Kernel, cx: &mut Cx, id: FileId, addr: u64, len: u64) ->
     let (offset, mount) = (file.offset, file.at.pos().mount);
     let out = user::prepare(k, cx, addr, len.min(PASS / 2))?;
     let mut records = Records {
+        form,
         bytes: Vec::new(),
         room: out.len() as usize,
         next: offset,

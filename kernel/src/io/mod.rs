@@ -7,6 +7,7 @@
 mod control;
 mod discard;
 mod event;
+mod extent;
 mod list;
 mod read;
 mod receive;
@@ -14,13 +15,14 @@ mod send;
 pub mod terminal;
 mod write;
 
-pub use control::{Readiness, ioctl, poll, reserve, truncate};
+pub use control::{Readiness, ioctl, poll};
 pub use discard::{discard_step, drop_socket, release};
-pub use list::getdents;
-pub use read::{read, read_kernel};
+pub use extent::{punch, reserve, truncate};
+pub use list::{Form, getdents};
+pub use read::{read, read_as, read_kernel};
 pub use receive::{Incoming, Received, drop_files, receive};
 pub use send::{Outgoing, send};
-pub use write::{write, write_kernel};
+pub use write::{write, write_as, write_kernel};
 
 use crate::Cx;
 use crate::error::{Call, Errno, Stop};
@@ -32,6 +34,15 @@ pub const PASS: u64 = 64 << 10;
 const TURN: u64 = 1 << 20;
 /// The most bytes one call moves (MAX_RW_COUNT).
 pub const COUNT_MAX: u64 = 0x7fff_f000;
+
+/// How one transfer differs from what the open file's flags say (preadv2(2)).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// It does not wait.
+    pub nowait: bool,
+    /// It appends, or does not.
+    pub append: Option<bool>,
+}
 
 /// A part of a program's memory: address and length ([`user::iovecs`](crate::mm::user::iovecs)).
 pub type Segment = (u64, u64);
@@ -72,7 +83,7 @@ fn remember(cx: &mut Cx, done: u64) {
 }
 
 /// Lets others run and goes on: a call that has moved much.
-fn take_turns(cx: &Cx, done: u64) -> Stop {
+pub fn take_turns(cx: &Cx, done: u64) -> Stop {
     let resume = Resume {
         deadline: Some(cx.now),
         done,

@@ -1,6 +1,8 @@
 //! Reading (read(2)).
 
-use super::{PASS, Segment, TURN, end, event, place, receive, take_turns, terminal, total, wait};
+use super::{
+    Manner, PASS, Segment, TURN, end, event, place, receive, take_turns, terminal, total, wait,
+};
 use crate::dev;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::{Device, Times};
@@ -38,6 +40,21 @@ pub fn read(
     segments: &[Segment],
     at: Option<u64>,
 ) -> Call {
+    read_as(k, cx, id, segments, at, Manner::default())
+}
+
+/// As [`read`], in a manner of its own.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_as(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    segments: &[Segment],
+    at: Option<u64>,
+    manner: Manner,
+) -> Call {
     let file = k.fs.file(id)?;
     if !file.reads() {
         return Err(Errno::EBADF.into());
@@ -50,7 +67,7 @@ pub fn read(
     if at.is_some() && placeless {
         return Err(Errno::ESPIPE.into());
     }
-    let nonblocking = file.nonblocking();
+    let nonblocking = file.nonblocking() || manner.nowait;
     let mut done = cx.resume.map_or(0, |r| r.done);
     let result = match source {
         Source::Regular(inode) => regular(k, cx, id, inode, segments, at, &mut done),
@@ -96,6 +113,9 @@ fn regular(
     done: &mut u64,
 ) -> Result<(), Stop> {
     let count = total(segments);
+    if *done == 0 {
+        check_places(k, id, at, count)?;
+    }
     let turn = done.saturating_add(TURN);
     while *done < count {
         if *done >= turn {
@@ -123,6 +143,26 @@ fn regular(
     }
     accessed(k, cx, id, inode);
     Ok(())
+}
+
+/// A transfer of `count` bytes does not go beyond the last place that there can be.
+///
+/// # Errors
+/// EINVAL.
+pub(super) fn check_places(
+    k: &Kernel,
+    id: FileId,
+    at: Option<u64>,
+    count: u64,
+) -> Result<(), Errno> {
+    let start = match at {
+        Some(at) => at,
+        None => k.fs.file(id)?.offset,
+    };
+    match start.checked_add(count) {
+        Some(end) if end <= SIZE_MAX => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 /// Copies what a file has at `position` into a prepared destination.
@@ -209,25 +249,45 @@ fn from_pipe(
         }
         return Err(wait(cx, WaitKey::PipeData(id), 0, nonblocking));
     }
-    let available = done.saturating_add(pipe.len() as u64).min(count);
+    let (packet, start) = (pipe.has_packet(), *done);
+    let available = done.saturating_add(pipe.readable() as u64).min(count);
+    let mut kept = 0;
+    let mut result = Ok(());
     while *done < available {
         let Some(to) = place(segments, *done) else {
             break;
         };
         let len = to.1.min(PASS).min(available - *done);
-        let out = user::prepare_some(k, cx, to.0, len)?;
-        let moved = put_ring(k, cx, id, &out);
-        pipe::consume(&mut Store::of(k), id, moved as usize);
+        let out = match user::prepare_some(k, cx, to.0, len) {
+            Ok(out) => out,
+            Err(stop) => {
+                result = Err(stop);
+                break;
+            }
+        };
+        let moved = put_ring(k, cx, id, &out, kept);
         *done += moved;
+        // A packet is taken out whole, when all of it is there.
+        if packet {
+            kept += moved as usize;
+        } else {
+            pipe::consume(&mut Store::of(k), id, moved as usize);
+        }
     }
-    Ok(())
+    if matches!(result, Err(Stop::NoMem(_))) && packet {
+        *done = start;
+        return result;
+    }
+    pipe::consume(&mut Store::of(k), id, kept);
+    result
 }
 
-fn put_ring(k: &mut Kernel, cx: &mut Cx, id: PipeId, out: &user::UserOut) -> u64 {
+/// Copies what is in a ring behind its first `skip` bytes.
+fn put_ring(k: &mut Kernel, cx: &mut Cx, id: PipeId, out: &user::UserOut, skip: usize) -> u64 {
     let mut moved = 0;
     while moved < out.len() {
-        let piece = k.fs.pipes.get(id).and_then(|p| p.piece(moved as usize));
-        let Some((frame, within, len)) = piece else {
+        let pipe = k.fs.pipes.get(id);
+        let Some((frame, within, len)) = pipe.and_then(|p| p.piece(skip + moved as usize)) else {
             break;
         };
         let part = (len as u64).min(out.len() - moved);

@@ -1,9 +1,9 @@
 //! Writing (write(2)).
 
-use super::read::find_device;
+use super::read::{check_places, find_device};
 use super::{
-    Outgoing, PASS, Segment, TURN, end, event, place, remember, send, take_turns, terminal, total,
-    wait,
+    Manner, Outgoing, PASS, Segment, TURN, end, event, place, remember, send, take_turns, terminal,
+    total, wait,
 };
 use crate::cgroup::GroupId;
 use crate::error::{Call, Errno, Stop};
@@ -129,7 +129,22 @@ pub fn write(
     segments: &[Segment],
     at: Option<u64>,
 ) -> Call {
-    transfer(k, cx, id, From::Program(segments), at)
+    write_as(k, cx, id, segments, at, Manner::default())
+}
+
+/// As [`write()`], in a manner of its own.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_as(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    segments: &[Segment],
+    at: Option<u64>,
+    manner: Manner,
+) -> Call {
+    transfer(k, cx, id, From::Program(segments), at, manner)
 }
 
 /// Writes bytes of the kernel (sendfile, copy_file_range).
@@ -143,26 +158,34 @@ pub fn write_kernel(
     bytes: &[u8],
     at: Option<u64>,
 ) -> Call {
-    transfer(k, cx, id, From::Kernel(bytes), at)
+    transfer(k, cx, id, From::Kernel(bytes), at, Manner::default())
 }
 
-fn transfer(k: &mut Kernel, cx: &mut Cx, id: FileId, from: From, at: Option<u64>) -> Call {
+fn transfer(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    from: From,
+    at: Option<u64>,
+    manner: Manner,
+) -> Call {
     let file = k.fs.file(id)?;
     if !file.writes() {
         return Err(Errno::EBADF.into());
     }
-    let (flags, nonblocking) = (file.flags, file.nonblocking());
+    let (flags, nonblocking) = (file.flags, file.nonblocking() || manner.nowait);
     let mut done = cx.resume.map_or(0, |r| r.done);
     let result = match &file.kind {
         FileKind::Regular(inode) => {
             let inode = *inode;
-            let append = flags & linux::O_APPEND != 0;
+            let append = manner.append.unwrap_or(flags & linux::O_APPEND != 0);
             regular(k, cx, id, inode, from, (at, append), &mut done)
         }
         FileKind::Pipe(_) if at.is_some() => return Err(Errno::ESPIPE.into()),
         FileKind::Pipe(pipe) => {
             let pipe = pipe.key();
-            to_pipe(k, cx, pipe, from, nonblocking, &mut done)
+            let packets = flags & linux::O_DIRECT != 0;
+            to_pipe(k, cx, pipe, from, (nonblocking, packets), &mut done)
         }
         FileKind::Socket(_) if at.is_some() => return Err(Errno::ESPIPE.into()),
         FileKind::Socket(socket) => {
@@ -209,6 +232,12 @@ fn regular(
     done: &mut u64,
 ) -> Result<(), Stop> {
     let count = from.total();
+    if count == 0 {
+        return Ok(());
+    }
+    if *done == 0 {
+        check_places(k, id, at, count)?;
+    }
     let group = group(k, cx)?;
     let turn = done.saturating_add(TURN);
     let limit = size_limit(k, cx);
@@ -316,7 +345,7 @@ fn to_pipe(
     cx: &mut Cx,
     id: PipeId,
     from: From,
-    nonblocking: bool,
+    (nonblocking, packets): (bool, bool),
     done: &mut u64,
 ) -> Result<(), Stop> {
     let count = from.total();
@@ -333,9 +362,19 @@ fn to_pipe(
             return Err(Errno::EPIPE.into());
         }
         let left = count - *done;
-        let whole = count <= pipe::ATOMIC as u64;
-        if pipe.room() == 0 || (whole && (pipe.room() as u64) < left) {
+        let whole = if packets {
+            left.min(pipe::ATOMIC as u64)
+        } else if count <= pipe::ATOMIC as u64 {
+            left
+        } else {
+            1
+        };
+        if (pipe.room() as u64) < whole || (packets && !pipe.takes_packets()) {
             return Err(wait(cx, WaitKey::PipeRoom(id), *done, nonblocking));
+        }
+        if packets {
+            put_packet(k, cx, id, (group, from), done, whole)?;
+            continue;
         }
         let max = left.min(pipe.room() as u64);
         let ready = from.ready(k, cx, *done, max)?;
@@ -346,6 +385,40 @@ fn to_pipe(
         append(k, cx, id, from, *done, ready);
         *done += ready as u64;
     }
+    Ok(())
+}
+
+/// Writes the next `len` bytes (up to what can be read of them) as a packet, for which there is
+/// room.
+fn put_packet(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: PipeId,
+    (group, from): (GroupId, From),
+    done: &mut u64,
+    len: u64,
+) -> Result<(), Stop> {
+    let mut buffer = [0; pipe::ATOMIC];
+    let room = buffer.get_mut(..len as usize).unwrap_or_default();
+    let mut got = 0;
+    while let Some(to) = room.get_mut(got..).filter(|to| !to.is_empty()) {
+        match from.copy(k, cx, *done + got as u64, to) {
+            Ok(0) => break,
+            Ok(more) => got += more,
+            Err(Stop::Errno(_)) if got > 0 => break,
+            Err(stop) => return Err(stop),
+        }
+    }
+    if got == 0 {
+        return Err(Errno::EFAULT.into());
+    }
+    pipe::reserve(&mut Store::of(k), id, group, got)?;
+    let bytes = From::Kernel(room.get(..got).unwrap_or_default());
+    append(k, cx, id, bytes, 0, got);
+    if let Some(pipe) = k.fs.pipes.get_mut(id) {
+        pipe.seal(got);
+    }
+    *done += got as u64;
     Ok(())
 }
 

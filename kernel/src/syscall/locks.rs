@@ -4,7 +4,7 @@ use super::place::caller;
 use crate::arena::Key;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::FileKind;
-use crate::fs::record::{self, Owner, Record};
+use crate::fs::record::{self, Owner, Record, Waiter};
 use crate::fs::{FileId, Node, Store, lock, pages};
 use crate::mm::user;
 use crate::task::{ProcessId, files, pid};
@@ -31,7 +31,7 @@ pub(super) fn flock(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
         linux::LOCK_EX => true,
         _ => return Err(Errno::EINVAL.into()),
     };
-    if lock::take(&mut Store::of(k), id, node, exclusive) {
+    if lock::take(&mut Store::of(k), id, node, exclusive)? {
         return Ok(0);
     }
     if nonblocking {
@@ -40,15 +40,29 @@ pub(super) fn flock(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     Err(wait(cx, node))
 }
 
-/// F_SETLK, F_SETLKW and F_GETLK. A program that waits for itself in a ring of locks waits until
-/// a signal comes: EDEADLK is not found out.
+/// Which of the six commands, and the same for those of open files.
+fn plain(command: u32) -> (u32, bool) {
+    match command {
+        linux::F_OFD_GETLK => (linux::F_GETLK, true),
+        linux::F_OFD_SETLK => (linux::F_SETLK, true),
+        linux::F_OFD_SETLKW => (linux::F_SETLKW, true),
+        command => (command, false),
+    }
+}
+
+/// F_SETLK, F_SETLKW, F_GETLK, and the same for locks of open files (F_OFD_SETLK, ...).
 pub(super) fn fcntl_lock(k: &mut Kernel, cx: &mut Cx, id: FileId, a: &[u64; 6]) -> Call {
     let mut flock = [0; 32];
     user::copy_in(k, cx, a[2], &mut flock)?;
+    let (command, of_file) = plain(a[1] as u32);
+    // The owner is told by the command, not by a number.
+    if of_file && get_u32(&flock, 24) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
     let node = k.fs.file(id)?.at.pos().node;
     let kind = get_u32(&flock, 0) & 0xffff;
-    let wanted = part(k, cx, id, &flock, kind)?;
-    if a[1] as u32 == linux::F_GETLK {
+    let wanted = part(k, cx, id, &flock, kind, of_file)?;
+    if command == linux::F_GETLK {
         return tell(k, cx, a[2], node, &wanted, kind, &flock);
     }
     if kind == linux::F_UNLCK {
@@ -64,18 +78,29 @@ pub(super) fn fcntl_lock(k: &mut Kernel, cx: &mut Cx, id: FileId, a: &[u64; 6]) 
         return Err(Errno::EBADF.into());
     }
     let mut st = Store::of(k);
-    if record::conflict(&st, node, &wanted).is_none() {
+    let Some(blocker) = record::conflict(&st, node, &wanted) else {
         record::take(&mut st, node, wanted)?;
         return Ok(0);
+    };
+    if command != linux::F_SETLKW {
+        return Err(Errno::EAGAIN.into());
     }
-    match a[1] as u32 {
-        linux::F_SETLKW => Err(wait(cx, node)),
-        _ => Err(Errno::EAGAIN.into()),
+    if !of_file {
+        let waiter = Waiter { node, wanted };
+        record::wait(&mut st, cx.task, waiter, &blocker)?;
     }
+    Err(wait(cx, node))
 }
 
 /// What a struct flock names: whose it would be, and which bytes.
-fn part(k: &Kernel, cx: &Cx, id: FileId, flock: &[u8], kind: u32) -> Result<Record, Errno> {
+fn part(
+    k: &Kernel,
+    cx: &Cx,
+    id: FileId,
+    flock: &[u8],
+    kind: u32,
+    of_file: bool,
+) -> Result<Record, Errno> {
     let exclusive = match kind {
         linux::F_RDLCK | linux::F_UNLCK => false,
         linux::F_WRLCK => true,
@@ -93,25 +118,46 @@ fn part(k: &Kernel, cx: &Cx, id: FileId, flock: &[u8], kind: u32) -> Result<Reco
     };
     let (start, len) = (get_u64(flock, 8) as i64, get_u64(flock, 16) as i64);
     let start = base.checked_add(start).ok_or(Errno::EOVERFLOW)?;
-    let end = start.checked_add(len).ok_or(Errno::EOVERFLOW)?;
-    // A negative length counts back from the start.
-    let (start, end) = if len < 0 { (end, start) } else { (start, end) };
-    let start = u64::try_from(start).map_err(|_| Errno::EINVAL)?;
-    let end = if len == 0 { u64::MAX } else { end as u64 };
+    let (start, end) = bytes(start, len)?;
+    let process = caller(k, cx)?.process;
+    let (owner, process) = if of_file {
+        (Owner::File(id), 0)
+    } else {
+        let table = files::name(files::table(k, cx.task)?);
+        let process = u64::from(process.index()) << 32 | u64::from(process.generation());
+        (Owner::Table(table), process)
+    };
     Ok(Record {
-        owner: owner(k, cx)?,
+        owner,
+        process,
         start,
         end,
         exclusive,
     })
 }
 
-fn owner(k: &Kernel, cx: &Cx) -> Result<Owner, Errno> {
-    let process = caller(k, cx)?.process;
-    Ok(Owner {
-        table: files::name(files::table(k, cx.task)?),
-        process: u64::from(process.index()) << 32 | u64::from(process.generation()),
-    })
+/// The first byte and the first behind a part: a negative length counts back from the start, and
+/// what contains the last byte there can be has no end.
+fn bytes(start: i64, len: i64) -> Result<(u64, u64), Errno> {
+    if start < 0 {
+        return Err(Errno::EINVAL);
+    }
+    let last = match len {
+        0 => i64::MAX,
+        len if len > 0 => start.checked_add(len - 1).ok_or(Errno::EOVERFLOW)?,
+        _ => start - 1,
+    };
+    let start = if len < 0 {
+        start.checked_add(len).ok_or(Errno::EINVAL)?
+    } else {
+        start
+    };
+    let start = u64::try_from(start).map_err(|_| Errno::EINVAL)?;
+    let end = match last {
+        i64::MAX => u64::MAX,
+        last => last as u64 + 1,
+    };
+    Ok((start, end))
 }
 
 /// F_GETLK: the lock that stands against this one, or that none does.
@@ -150,15 +196,18 @@ fn tell(
         .u32(0)
         .u64(found.start)
         .u64(len)
-        .u32(holder(k, cx, found.owner.process))
+        .u32(holder(k, cx, &found))
         .pad_to(32)
         .done();
     user::copy_out(k, cx, addr, &record, 0)
 }
 
-/// The number of the process that holds a lock, as the caller sees it.
-fn holder(k: &Kernel, cx: &Cx, process: u64) -> u32 {
-    let id = ProcessId::new((process >> 32) as u32, process as u32);
+/// The number of the process that holds a lock, as the caller sees it; -1 for an open file's.
+fn holder(k: &Kernel, cx: &Cx, record: &Record) -> u32 {
+    if matches!(record.owner, Owner::File(_)) {
+        return u32::MAX;
+    }
+    let id = ProcessId::new((record.process >> 32) as u32, record.process as u32);
     let own = caller(k, cx).ok().map(|t| t.process);
     let ns = own.and_then(|own| pid::namespace_of(&k.tasks, own));
     ns.map_or(0, |ns| pid::process_number(&k.tasks, id, ns))

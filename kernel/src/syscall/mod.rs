@@ -1,9 +1,13 @@
 //! System calls: decode, call one function, encode. One table of numbers.
 
+mod attributes;
 mod clone;
 mod container;
+mod content;
+mod copies;
 mod events;
 mod exec;
+mod fcntl;
 mod files;
 mod ident;
 mod locks;
@@ -47,7 +51,11 @@ const LINUX_END: usize = 480;
 const AREAS: &[&[Line]] = &[
     clone::CALLS,
     events::CALLS,
+    attributes::CALLS,
+    content::CALLS,
+    copies::CALLS,
     exec::CALLS,
+    fcntl::CALLS,
     files::CALLS,
     ident::CALLS,
     memory::CALLS,

@@ -9,7 +9,7 @@ use crate::fs::mount::MountFlags;
 use crate::fs::open::{self, FileKind, ViewFile};
 use crate::fs::superblock::SuperKind;
 use crate::fs::walk::{Found, Last, WalkFlags};
-use crate::fs::{FileId, InodeId, Location, Node, Pos, Store, ViewNode, dir, seal};
+use crate::fs::{FileId, InodeId, Location, Node, Pos, Store, ViewNode, dir};
 use crate::machine::PAGE;
 use crate::mm::user;
 use crate::task::files;
@@ -338,14 +338,11 @@ fn open_inode(
     if flags & linux::O_DIRECT != 0 && !matches!(way, Way::Regular) {
         return Err(Errno::EINVAL.into());
     }
-    if flags & linux::O_TRUNC != 0 && matches!(way, Way::Regular) {
-        seal::resizable(&k.fs, id, 0)?;
-    }
     match way {
         Way::Plain => open::open(&mut Store::of(k), group, location, flags),
         Way::Regular => {
             if flags & linux::O_TRUNC != 0 {
-                io::truncate(k, cx, id, 0, true)?;
+                io::truncate(k, cx, id, 0)?;
             }
             open::open(&mut Store::of(k), group, location, flags)
         }

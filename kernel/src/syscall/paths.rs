@@ -1,22 +1,16 @@
-//! Calls that change names and attributes (mkdir(2), rename(2), chmod(2), ...).
+//! Calls that change names (mkdir(2), link(2), rename(2), unlink(2), ...), and where a task is.
 
 use super::Line;
-use super::place::{
-    FDCWD, act, at_flags, caller, changeable, find, id, kept, parent, path, require,
-};
-use super::stat::of_descriptor;
-use crate::error::{Call, Errno, Stop};
-use crate::fs::attributes::{self, NewTime};
+use super::place::{FDCWD, act, caller, changeable, find, kept, parent, path, require};
+use crate::error::{Call, Errno};
 use crate::fs::dir;
-use crate::fs::inode::{Device, Kind, What};
+use crate::fs::inode::{Device, What};
 use crate::fs::rename::{self, At, Mode};
 use crate::fs::stat::decode_dev;
 use crate::fs::walk::{Last, Parent, WalkFlags};
 use crate::fs::{InodeId, Pos, Time};
-use crate::mm::user;
 use crate::task::files;
-use crate::wire::get_u64;
-use crate::{Cx, Kernel, io};
+use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
@@ -35,18 +29,6 @@ pub(super) const CALLS: &[Line] = &[
     (linux::__NR_rename, "rename", rename),
     (linux::__NR_renameat, "renameat", renameat),
     (linux::__NR_renameat2, "renameat2", renameat2),
-    (linux::__NR_chmod, "chmod", chmod),
-    (linux::__NR_fchmod, "fchmod", fchmod),
-    (linux::__NR_fchmodat, "fchmodat", fchmodat),
-    (linux::__NR_chown, "chown", chown),
-    (linux::__NR_lchown, "lchown", lchown),
-    (linux::__NR_fchown, "fchown", fchown),
-    (linux::__NR_fchownat, "fchownat", fchownat),
-    (linux::__NR_utimensat, "utimensat", utimensat),
-    (linux::__NR_utime, "utime", utime),
-    (linux::__NR_utimes, "utimes", utimes),
-    (linux::__NR_futimesat, "futimesat", futimesat),
-    (linux::__NR_truncate, "truncate", truncate),
     (linux::__NR_umask, "umask", umask),
     (linux::__NR_chdir, "chdir", chdir),
     (linux::__NR_fchdir, "fchdir", fchdir),
@@ -77,8 +59,20 @@ fn make(k: &mut Kernel, cx: &mut Cx, dirfd: u64, path: &[u8], what: What, mode: 
         _ => files::context(k, cx.task)?.umask,
     };
     let (mut st, actor) = act(k, cx)?;
+    dir::may_add(st.fs, &actor.access, above)?;
+    if needs_privilege(&what) && !actor.access.has(linux::CAP_MKNOD) {
+        return Err(Errno::EPERM.into());
+    }
     dir::make(&mut st, &actor, above, &name, what, mode & !umask)?;
     Ok(0)
+}
+
+/// Devices are for the privileged, but a whiteout (0:0) leads to none.
+fn needs_privilege(what: &What) -> bool {
+    match what {
+        What::Device(device) => !device.char || device.major != 0 || device.minor != 0,
+        _ => false,
+    }
 }
 
 fn mkdir(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
@@ -112,9 +106,6 @@ fn make_node(k: &mut Kernel, cx: &mut Cx, dirfd: u64, addr: u64, mode: u32, dev:
         _ => return Err(Errno::EINVAL.into()),
     };
     let path = path(k, cx, addr)?;
-    if matches!(what, What::Device(_)) {
-        require(k, cx, linux::CAP_MKNOD)?;
-    }
     make(k, cx, dirfd, &path, what, mode & 0o7777)
 }
 
@@ -226,10 +217,12 @@ fn renameat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
 }
 
 fn renameat2(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let mode = match a[4] as u32 {
+    let flags = a[4] as u32;
+    let whiteout = flags & linux::RENAME_WHITEOUT != 0;
+    let mode = match flags & !linux::RENAME_WHITEOUT {
         0 => Mode::Replace,
         linux::RENAME_NOREPLACE => Mode::NoReplace,
-        linux::RENAME_EXCHANGE => Mode::Exchange,
+        linux::RENAME_EXCHANGE if !whiteout => Mode::Exchange,
         _ => return Err(Errno::EINVAL.into()),
     };
     let (old, new) = (path(k, cx, a[1])?, path(k, cx, a[3])?);
@@ -259,184 +252,7 @@ fn renameat2(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
         },
     );
     let (mut st, actor) = act(k, cx)?;
-    rename::rename(&mut st, &actor, from, to, mode)?;
-    Ok(0)
-}
-
-/// The kept inode of a path, which may be changed.
-fn target(
-    k: &mut Kernel,
-    cx: &mut Cx,
-    dirfd: u64,
-    addr: u64,
-    how: WalkFlags,
-) -> Result<InodeId, Stop> {
-    let path = path(k, cx, addr)?;
-    let pos = find(k, cx, dirfd, &path, how)?.pos;
-    Ok(changeable(k, pos)?)
-}
-
-fn chmod(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let inode = target(k, cx, FDCWD, a[0], WalkFlags::empty())?;
-    set_mode(k, cx, inode, a[1])
-}
-
-fn fchmodat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let inode = target(k, cx, a[0], a[1], WalkFlags::empty())?;
-    set_mode(k, cx, inode, a[2])
-}
-
-fn fchmod(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let pos = of_descriptor(k, cx, a[0])?;
-    let inode = changeable(k, pos)?;
-    set_mode(k, cx, inode, a[1])
-}
-
-fn set_mode(k: &mut Kernel, cx: &Cx, inode: InodeId, mode: u64) -> Call {
-    if matches!(k.fs.inode(inode)?.kind, Kind::Symlink(_)) {
-        return Err(Errno::EOPNOTSUPP.into());
-    }
-    let (st, actor) = act(k, cx)?;
-    attributes::chmod(st.fs, &actor, inode, mode as u32)?;
-    Ok(0)
-}
-
-fn chown(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let inode = target(k, cx, FDCWD, a[0], WalkFlags::empty())?;
-    set_owner(k, cx, inode, a[1], a[2])
-}
-
-fn lchown(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let inode = target(k, cx, FDCWD, a[0], WalkFlags::NOFOLLOW)?;
-    set_owner(k, cx, inode, a[1], a[2])
-}
-
-fn fchownat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let how = at_flags(a[4], 0)?;
-    let inode = target(k, cx, a[0], a[1], how)?;
-    set_owner(k, cx, inode, a[2], a[3])
-}
-
-fn fchown(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let pos = of_descriptor(k, cx, a[0])?;
-    let inode = changeable(k, pos)?;
-    set_owner(k, cx, inode, a[1], a[2])
-}
-
-fn set_owner(k: &mut Kernel, cx: &Cx, inode: InodeId, uid: u64, gid: u64) -> Call {
-    let (mut st, actor) = act(k, cx)?;
-    attributes::chown(&mut st, &actor, inode, id(uid), id(gid))?;
-    Ok(0)
-}
-
-const BOTH_NOW: (NewTime, NewTime) = (NewTime::Now, NewTime::Now);
-
-fn utimensat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let times = match a[2] {
-        0 => BOTH_NOW,
-        addr => {
-            let mut both = [0; 32];
-            user::copy_in(k, cx, addr, &mut both)?;
-            (timespec(&both, 0)?, timespec(&both, 16)?)
-        }
-    };
-    if times == (NewTime::Omit, NewTime::Omit) {
-        return Ok(0);
-    }
-    let inode = if a[1] == 0 && a[0] as u32 != FDCWD as u32 {
-        if a[3] != 0 {
-            return Err(Errno::EINVAL.into());
-        }
-        let pos = of_descriptor(k, cx, a[0])?;
-        changeable(k, pos)?
-    } else {
-        let how = at_flags(a[3], 0)?;
-        target(k, cx, a[0], a[1], how)?
-    };
-    set_times(k, cx, inode, times)
-}
-
-fn set_times(k: &mut Kernel, cx: &Cx, inode: InodeId, times: (NewTime, NewTime)) -> Call {
-    let (st, actor) = act(k, cx)?;
-    attributes::utimens(st.fs, &actor, inode, times)?;
-    Ok(0)
-}
-
-fn timespec(bytes: &[u8], at: usize) -> Result<NewTime, Errno> {
-    let (sec, nsec) = (get_u64(bytes, at) as i64, get_u64(bytes, at + 8));
-    match u32::try_from(nsec) {
-        Ok(linux::UTIME_NOW) => Ok(NewTime::Now),
-        Ok(linux::UTIME_OMIT) => Ok(NewTime::Omit),
-        Ok(nsec) if nsec < 1_000_000_000 => Ok(NewTime::At(Time { sec, nsec })),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-fn timeval(bytes: &[u8], at: usize) -> Result<NewTime, Errno> {
-    let (sec, micros) = (get_u64(bytes, at) as i64, get_u64(bytes, at + 8));
-    if micros >= 1_000_000 {
-        return Err(Errno::EINVAL);
-    }
-    let nsec = micros as u32 * 1000;
-    Ok(NewTime::At(Time { sec, nsec }))
-}
-
-fn utimes(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    futimesat(k, cx, &[FDCWD, a[0], a[1], 0, 0, 0])
-}
-
-fn futimesat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let times = match a[2] {
-        0 => BOTH_NOW,
-        addr => {
-            let mut both = [0; 32];
-            user::copy_in(k, cx, addr, &mut both)?;
-            (timeval(&both, 0)?, timeval(&both, 16)?)
-        }
-    };
-    let inode = target(k, cx, a[0], a[1], WalkFlags::empty())?;
-    set_times(k, cx, inode, times)
-}
-
-fn utime(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let times = match a[1] {
-        0 => BOTH_NOW,
-        addr => {
-            let mut both = [0; 16];
-            user::copy_in(k, cx, addr, &mut both)?;
-            let second = |at| {
-                NewTime::At(Time {
-                    sec: get_u64(&both, at) as i64,
-                    nsec: 0,
-                })
-            };
-            (second(0), second(8))
-        }
-    };
-    let inode = target(k, cx, FDCWD, a[0], WalkFlags::empty())?;
-    set_times(k, cx, inode, times)
-}
-
-fn truncate(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let size = a[1];
-    if (size as i64) < 0 {
-        return Err(Errno::EINVAL.into());
-    }
-    let path = path(k, cx, a[0])?;
-    let pos = find(k, cx, FDCWD, &path, WalkFlags::empty())?.pos;
-    let inode = kept(pos, Errno::EINVAL)?;
-    let object = k.fs.inode(inode)?;
-    match object.kind {
-        Kind::Dir(_) => return Err(Errno::EISDIR.into()),
-        Kind::Regular(_) => {}
-        _ => return Err(Errno::EINVAL.into()),
-    }
-    k.fs.writable(pos.mount)?;
-    object.permit(&super::place::access(&caller(k, cx)?.cred), 2)?;
-    if k.spaces.runs(inode) {
-        return Err(Errno::ETXTBSY.into());
-    }
-    io::truncate(k, cx, inode, size, false)?;
+    rename::rename(&mut st, &actor, from, to, mode, whiteout)?;
     Ok(0)
 }
 

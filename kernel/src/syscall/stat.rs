@@ -67,10 +67,18 @@ fn tell_path(
     to: u64,
     flags: WalkFlags,
 ) -> Call {
-    let path = path(k, cx, addr)?;
+    let path = path_or_none(k, cx, addr, flags)?;
     let pos = find(k, cx, dirfd, &path, flags)?.pos;
     let record = record(&tell(k, cx, pos)?);
     user::copy_out(k, cx, to, &record, 0)
+}
+
+/// A path argument; where an empty one is allowed it may be absent too.
+fn path_or_none(k: &mut Kernel, cx: &mut Cx, addr: u64, flags: WalkFlags) -> Result<Vec<u8>, Stop> {
+    if addr == 0 && flags.contains(WalkFlags::EMPTY) {
+        return Ok(Vec::new());
+    }
+    path(k, cx, addr)
 }
 
 fn fstat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
@@ -106,21 +114,32 @@ fn statx(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
         return Err(Errno::EINVAL.into());
     }
     let flags = at_flags(a[2], sync | linux::AT_NO_AUTOMOUNT)?;
-    let path = path(k, cx, a[1])?;
+    let path = path_or_none(k, cx, a[1], flags)?;
     let pos = find(k, cx, a[0], &path, flags)?.pos;
-    let record = extended(k, &tell(k, cx, pos)?, pos);
+    let record = extended(k, &tell(k, cx, pos)?, pos, a[3] as u32);
     user::copy_out(k, cx, a[4], &record, 0)
 }
 
 /// struct statx, 256 bytes.
-fn extended(k: &Kernel, s: &Stat, pos: Pos) -> Vec<u8> {
-    /// Also filled: the mount's number.
+fn extended(k: &Kernel, s: &Stat, pos: Pos, asked: u32) -> Vec<u8> {
+    /// Also filled: the mount's number, which no other mount gets.
     const STATX_MNT_ID: u32 = 0x1000;
+    const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
     const ATTR_MOUNT_ROOT: u64 = 0x2000;
+    let unique = asked & STATX_MNT_ID_UNIQUE != 0;
+    let mount_id = if unique {
+        STATX_MNT_ID_UNIQUE
+    } else {
+        STATX_MNT_ID
+    };
+    let born = match pos.node {
+        Node::Inode(_) => linux::STATX_BTIME,
+        Node::View(_) => 0,
+    };
     let root = k.fs.root_of(pos.mount) == Ok(pos);
     let time = |w: Writer, t: Time| w.i64(t.sec).u32(t.nsec).u32(0);
     let w = Writer::new()
-        .u32(linux::STATX_BASIC_STATS | linux::STATX_BTIME | STATX_MNT_ID)
+        .u32(linux::STATX_BASIC_STATS | born | mount_id)
         .u32(PAGE as u32)
         .u64(if root { ATTR_MOUNT_ROOT } else { 0 })
         .u32(s.nlink)

@@ -163,7 +163,7 @@ pub fn name(id: FilesId) -> u64 {
 fn closed(k: &mut Kernel, id: FilesId, file: Held<FileId>) {
     if !k.fs.records.is_empty() {
         if let Some(node) = k.fs.files.get(file.key()).map(|f| f.at.pos().node) {
-            record::closed(&mut Store::of(k), node, name(id));
+            record::closed(&mut Store::of(k), node, record::Owner::Table(name(id)));
         }
     }
     io::release(k, file);

@@ -1,16 +1,20 @@
 //! Behaviour of the kernel's calls, each case as Linux has it: run on Linux, all must pass.
 
+mod attributes;
 mod children;
 mod clocks;
+mod content;
 mod credentials;
 mod events;
 mod files;
 mod frames;
 mod futexes;
 mod limits;
+mod locks;
 mod memfds;
 mod memory;
 mod misc;
+mod names;
 mod opening;
 mod pipes;
 mod processes;
@@ -69,6 +73,10 @@ const AREAS: &[&[Case]] = &[
     memfds::CASES,
     signalfds::CASES,
     timerfds::CASES,
+    names::CASES,
+    attributes::CASES,
+    locks::CASES,
+    content::CASES,
 ];
 
 /// Runs the case with this name, those of the area with this name, or all.
