@@ -1,6 +1,6 @@
 //! Terminals: the serial console and pseudo-terminals (tty(4), pty(7)).
 //!
-//! Reading order: [`termios`] (settings), [`line`] and [`output`] (what happens to bytes: pure),
+//! Reading order: [`termios`] (settings), [`mod@line`] and [`output`] (what happens to bytes: pure),
 //! this file (the objects), [`job`] (sessions and signals), [`transfer`] (how bytes get in and
 //! out), [`control`] (ioctl), [`pty`].
 

@@ -6,7 +6,7 @@ use crate::process::run;
 use crate::setup;
 use crate::testing;
 use crate::tidy;
-use crate::toolchain::{Compilers, KERNEL, host_cargo};
+use crate::toolchain::{Compilers, KERNEL, PORTABLE, host_cargo};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -80,7 +80,7 @@ fn kernel_lints(paths: &Paths) -> Result<()> {
 
 /// Other kernels take the core to other processors, with and without an allocator.
 fn portable_core(paths: &Paths) -> Result<()> {
-    for target in ["riscv64gc-unknown-none-elf", "aarch64-unknown-none"] {
+    for target in PORTABLE {
         let toolchain = Compilers::look().for_target(target)?;
         for features in [&[][..], &["--no-default-features"]] {
             let mut cargo = bare_cargo(paths, &toolchain, "clippy", target)?;

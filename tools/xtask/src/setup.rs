@@ -5,7 +5,7 @@
 use crate::initramfs::static_busybox;
 use crate::paths::Paths;
 use crate::process::{find_program, output, run};
-use crate::toolchain::{Compilers, KERNEL, USERLAND, host_cargo};
+use crate::toolchain::{Compilers, KERNEL, PORTABLE, USERLAND, host_cargo};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::Command;
@@ -52,7 +52,9 @@ pub fn all(paths: &Paths) -> Result<()> {
 pub fn for_run(paths: &Paths) -> Result<Compilers> {
     let mut compilers = Compilers::look();
     let mut missing = missing_tools(&compilers);
-    if missing.iter().any(|need| need.packages == RUST) && add_rustup_targets(paths) {
+    if missing.iter().any(|need| need.packages == RUST)
+        && add_rustup_targets(paths, &[KERNEL, USERLAND])
+    {
         compilers = Compilers::look();
         missing = missing_tools(&compilers);
     }
@@ -67,9 +69,14 @@ pub fn for_run(paths: &Paths) -> Result<Compilers> {
     Ok(compilers)
 }
 
-/// Makes sure that the sources can be formatted and linted, for the host and for the kernel's target.
+/// Makes sure that the sources can be formatted and linted: for the host, for the kernel's target, and the portable core for
+/// those of other kernels.
 pub fn for_check(paths: &Paths) -> Result<()> {
-    let compilers = for_run(paths)?;
+    let mut compilers = for_run(paths)?;
+    let lacks = |compilers: &Compilers| PORTABLE.iter().any(|t| compilers.for_target(t).is_err());
+    if lacks(&compilers) && add_rustup_targets(paths, &PORTABLE) {
+        compilers = Compilers::look();
+    }
     let mut missing = Vec::new();
     let mut need = |present: bool, what: &str, packages| {
         if !present {
@@ -82,6 +89,11 @@ pub fn for_check(paths: &Paths) -> Result<()> {
     let answers =
         |subcommand: &str| output(host_cargo(paths).args([subcommand, "--version"])).is_ok();
     need(answers("fmt"), "rustfmt", &["rustfmt-web"]);
+    need(
+        !lacks(&compilers),
+        "a compiler for the targets of other kernels",
+        RUST,
+    );
     need(answers("clippy"), "clippy", &["rust-web-clippy"]);
     need(
         compilers.for_target(KERNEL)?.has_clippy(),
@@ -135,16 +147,17 @@ fn names(missing: &[Missing]) -> String {
     names.join(", ")
 }
 
-/// Asks rustup for the guest targets, once in the life of `target/`; whether it has them now.
-fn add_rustup_targets(paths: &Paths) -> bool {
+/// Asks rustup for targets; whether it has them now. After a failure, not again in the life of `target/`.
+fn add_rustup_targets(paths: &Paths, targets: &[&str]) -> bool {
     let tried = paths.target().join("setup/rustup-tried");
     if tried.exists() || find_program("rustup").is_none() {
         return false;
     }
-    eprintln!("xtask: trying: rustup target add {KERNEL} {USERLAND}");
+    eprintln!("xtask: trying: rustup target add {}", targets.join(" "));
     // A server that cannot be reached must not hold us up for minutes.
     let added = Command::new("timeout")
-        .args(["60", "rustup", "target", "add", KERNEL, USERLAND])
+        .args(["60", "rustup", "target", "add"])
+        .args(targets)
         .current_dir(paths.root())
         .status()
         .is_ok_and(|status| status.success());

@@ -15,6 +15,9 @@ pub const KERNEL: &str = "x86_64-unknown-none";
 /// The target of the programs that run on it.
 pub const USERLAND: &str = "x86_64-unknown-linux-musl";
 
+/// Targets of other kernels, for which the portable core is checked.
+pub const PORTABLE: [&str; 2] = ["riscv64gc-unknown-none-elf", "aarch64-unknown-none"];
+
 /// The oldest compiler that builds Berth: (major, minor).
 const OLDEST: (u32, u32) = (1, 85);
 
