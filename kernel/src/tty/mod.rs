@@ -276,6 +276,10 @@ pub fn close(k: &mut Kernel, open: OpenTerminal) {
     } else if let Ok(tty) = k.terminals.living(end) {
         leave(tty, end.side);
     }
+    if end.side == Side::Port {
+        // What nobody has read is the terminal's now.
+        k.terminals.due = Some(0);
+    }
     k.waits.wake(WaitKey::Terminal(end.tty));
     release(k, open.held);
 }

@@ -139,8 +139,9 @@ pub(super) fn output(k: &mut Kernel, m: &mut dyn Machine, id: TtyId) {
         tty.line.output.consume(count);
         passed = true;
     }
-    let left = tty.line.output.ready() > 0;
-    k.terminals.due = left.then(|| m.now().saturating_add(FULL_WAIT));
+    if tty.line.output.ready() > 0 {
+        k.terminals.due = Some(m.now().saturating_add(FULL_WAIT));
+    }
     if passed {
         k.waits.wake(WaitKey::Terminal(id));
     }
