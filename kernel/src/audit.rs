@@ -2,6 +2,7 @@
 
 use crate::Kernel;
 use crate::machine::Machine;
+use crate::mm::frames::Origin;
 use berth_abi::AuditRecord;
 
 /// Counts everything. Equal before and after a scenario when no work is left, or something leaked.
@@ -10,7 +11,7 @@ use berth_abi::AuditRecord;
 pub fn count(k: &Kernel, _m: &dyn Machine) -> AuditRecord {
     let used = k.frames.total().saturating_sub(k.frames.free());
     AuditRecord {
-        frames: used.saturating_sub(k.frames.used_by_heap()) as u64,
+        frames: used.saturating_sub(k.frames.used(Origin::Heap)) as u64,
         tasks: k.tasks.tasks.len() as u64,
         processes: k.tasks.processes.len() as u64,
         spaces: k.spaces.len().saturating_add(k.spaces.objects()) as u64,

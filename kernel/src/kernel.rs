@@ -176,6 +176,7 @@ impl Kernel {
                 if let Some(task) = self.tasks.tasks.get_mut(cx.task) {
                     task.usage.faults = task.usage.faults.saturating_add(1);
                 }
+                self.load.faults = self.load.faults.saturating_add(1);
                 return;
             }
             Err(fault) => fault,
@@ -361,12 +362,17 @@ impl Kernel {
         }
         self.account_system(now);
         loop {
-            let Some(id) = self.sched.take() else {
+            let Some((id, since)) = self.sched.take() else {
                 self.sched.current = None;
                 return None;
             };
             if self.is_runnable(id) {
                 self.sched.current = Some(id);
+                self.sched.switches += 1;
+                self.tasks.count(id, |f| {
+                    f.turns += 1;
+                    f.waited = f.waited.saturating_add(now.saturating_sub(since));
+                });
                 let nice = self.tasks.tasks.get(id).map_or(0, |t| t.niceness());
                 self.sched.slice_end = now.saturating_add(sched::slice(nice));
                 return Some(id);

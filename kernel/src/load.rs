@@ -22,6 +22,8 @@ pub struct Load {
     pub user: u64,
     /// Nanoseconds in the kernel on behalf of tasks.
     pub system: u64,
+    /// Page faults of programs.
+    pub faults: u64,
     averages: [u64; 3],
     sampled: u64,
 }

@@ -249,6 +249,10 @@ pub trait Machine {
     /// The CPUID-derived AT_HWCAP word (CPUID.1:EDX) and AT_HWCAP2.
     fn hwcap(&self) -> (u64, u64);
 
+    /// What CPUID says: eax, ebx, ecx, edx of a leaf and subleaf; zeros for what the processor does
+    /// not have.
+    fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4];
+
     // --- time, chance, the outside ---
 
     /// Nanoseconds since boot, never going back.

@@ -22,7 +22,8 @@ pub fn slice(nice: i8) -> u64 {
 /// The run queue of the one CPU.
 #[derive(Default)]
 pub struct Sched {
-    queue: VecDeque<TaskId>,
+    /// And since when each waits.
+    queue: VecDeque<(TaskId, u64)>,
     /// Whose context the CPU has.
     pub current: Option<TaskId>,
     /// Whose FPU state the CPU has.
@@ -31,24 +32,26 @@ pub struct Sched {
     pub slice_end: u64,
     /// When the current task was last given the CPU.
     pub since: u64,
+    /// How often the CPU went from one task to another.
+    pub switches: u64,
 }
 
 impl Sched {
     /// Adds a runnable task at the end. The queue never holds a task twice: callers add a task
     /// only when it becomes runnable.
     pub fn add(&mut self, task: TaskId) {
-        self.queue.push_back(task);
+        self.queue.push_back((task, self.since));
     }
 
-    /// Takes the task that waited longest.
-    pub fn take(&mut self) -> Option<TaskId> {
+    /// Takes the task that waited longest, and since when it did.
+    pub fn take(&mut self) -> Option<(TaskId, u64)> {
         self.queue.pop_front()
     }
 
     /// Who waits for the CPU, in turn. Tasks that have ended meanwhile are skipped when it is
     /// theirs.
     pub fn waiting(&self) -> impl Iterator<Item = TaskId> + '_ {
-        self.queue.iter().copied()
+        self.queue.iter().map(|(task, _)| *task)
     }
 
     /// How many tasks run or want to.

@@ -95,6 +95,10 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi events"),
         },
         Case {
+            name: "inside_proc",
+            run: |door| tap(door, "probe abi proc"),
+        },
+        Case {
             name: "inside_faults",
             run: |door| tap(door, "probe fault all"),
         },

@@ -15,6 +15,7 @@ mod failure;
 mod faults;
 mod inside;
 mod person;
+mod procfs;
 mod runner;
 mod seat;
 
@@ -36,6 +37,7 @@ fn cases() -> Vec<Case> {
         failure::cases(),
         inside::cases(),
         seat::cases(),
+        procfs::cases(),
     ]
     .concat()
 }

@@ -3,6 +3,7 @@
 use berth_kernel::Kernel;
 use berth_kernel::fs::inode::Kind;
 use berth_kernel::machine::PAGE;
+use berth_kernel::mm::frames::Origin;
 use berth_kernel::task::{RunState, TaskId};
 use std::collections::BTreeMap;
 
@@ -122,7 +123,7 @@ pub fn check_empty(k: &Kernel) {
     assert_eq!(k.ns.uts.len(), 1, "uts namespaces");
     assert_eq!(k.ns.mount.len(), 1, "mount namespaces");
     assert_eq!(k.groups.usage(k.groups.root()).tasks, 0, "charged tasks");
-    let used = k.frames.total() - k.frames.free() - k.frames.used_by_heap();
+    let used = k.frames.total() - k.frames.free() - k.frames.used(Origin::Heap);
     let pages = k.fs.inodes.iter().map(|(_, inode)| match &inode.kind {
         Kind::Regular(pages) => pages.frames.len(),
         _ => 0,

@@ -316,6 +316,16 @@ impl Machine for SimMachine {
         (0x078b_fbff, 0)
     }
 
+    fn cpuid(&self, leaf: u32, _subleaf: u32) -> [u32; 4] {
+        match leaf {
+            // "GenuineIntel", of family 6, model 0x55.
+            0 => [1, 0x756e_6547, 0x6c65_746e, 0x4965_6e69],
+            1 => [0x0005_0657, 0x800, 0, 0x078b_fbff],
+            0x8000_0008 => [0x3028, 0, 0, 0],
+            _ => [0; 4],
+        }
+    }
+
     fn now(&self) -> u64 {
         self.time
     }

@@ -199,7 +199,7 @@ fn zeros(len: usize) -> Result<Vec<u8>, Errno> {
     Ok(bytes)
 }
 
-pub use random::fill as fill_random;
+pub use random::{POOL_BITS as RANDOM_POOL_BITS, fill as fill_random};
 
 #[cfg(test)]
 mod tests {

@@ -3,11 +3,14 @@
 use crate::Kernel;
 use crate::machine::Machine;
 
+/// Bits of what programs have written that are kept.
+pub const POOL_BITS: u32 = 256;
+
 /// What programs have written to /dev/random. It is added to the machine's numbers (XOR), so
 /// that it can make them no easier to guess.
 #[derive(Default)]
 pub(super) struct Pool {
-    stirred: [u8; 32],
+    stirred: [u8; POOL_BITS as usize / 8],
     at: usize,
 }
 

@@ -19,14 +19,15 @@ pub use control::{Readiness, ioctl, poll};
 pub use discard::{discard_step, drop_socket, release};
 pub use extent::{punch, reserve, truncate};
 pub use list::{Form, getdents};
-pub use read::{read, read_as, read_kernel};
+pub use read::read_kernel;
 pub use receive::{Incoming, Received, drop_files, receive};
 pub use send::{Outgoing, send};
-pub use write::{write, write_as, write_kernel};
 
-use crate::Cx;
 use crate::error::{Call, Errno, Stop};
+use crate::fs::FileId;
+use crate::task::figures::{Figures, Traffic};
 use crate::wait::{Pending, Restart, Resume, WaitKey};
+use crate::{Cx, Kernel};
 
 /// Bytes of one pass.
 pub const PASS: u64 = 64 << 10;
@@ -46,6 +47,85 @@ pub struct Manner {
 
 /// A part of a program's memory: address and length ([`user::iovecs`](crate::mm::user::iovecs)).
 pub type Segment = (u64, u64);
+
+/// [`read::read`], counted.
+///
+/// # Errors
+/// As there.
+pub fn read(k: &mut Kernel, cx: &mut Cx, id: FileId, to: &[Segment], at: Option<u64>) -> Call {
+    let result = read::read(k, cx, id, to, at);
+    tally(k, cx, &result, |figures| &mut figures.read);
+    result
+}
+
+/// [`read::read_as`], counted.
+///
+/// # Errors
+/// As there.
+pub fn read_as(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    to: &[Segment],
+    at: Option<u64>,
+    manner: Manner,
+) -> Call {
+    let result = read::read_as(k, cx, id, to, at, manner);
+    tally(k, cx, &result, |figures| &mut figures.read);
+    result
+}
+
+/// [`write::write`], counted.
+///
+/// # Errors
+/// As there.
+pub fn write(k: &mut Kernel, cx: &mut Cx, id: FileId, from: &[Segment], at: Option<u64>) -> Call {
+    let result = write::write(k, cx, id, from, at);
+    tally(k, cx, &result, |figures| &mut figures.written);
+    result
+}
+
+/// [`write::write_as`], counted.
+///
+/// # Errors
+/// As there.
+pub fn write_as(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    from: &[Segment],
+    at: Option<u64>,
+    manner: Manner,
+) -> Call {
+    let result = write::write_as(k, cx, id, from, at, manner);
+    tally(k, cx, &result, |figures| &mut figures.written);
+    result
+}
+
+/// [`write::write_kernel`], counted.
+///
+/// # Errors
+/// As there.
+pub fn write_kernel(k: &mut Kernel, cx: &mut Cx, id: FileId, from: &[u8], at: Option<u64>) -> Call {
+    let result = write::write_kernel(k, cx, id, from, at);
+    tally(k, cx, &result, |figures| &mut figures.written);
+    result
+}
+
+/// Counts a call that has ended, for /proc/PID/io.
+fn tally(k: &mut Kernel, cx: &Cx, result: &Call, of: impl Fn(&mut Figures) -> &mut Traffic) {
+    let bytes = match result {
+        Ok(bytes) => *bytes,
+        Err(Stop::Errno(_)) => 0,
+        Err(_) => return,
+    };
+    k.tasks.count(cx.task, |figures| of(figures).count(bytes));
+}
+
+/// Counts bytes that a call moved from one file to another.
+pub fn count_read(k: &mut Kernel, cx: &Cx, bytes: u64) {
+    tally(k, cx, &Ok(bytes), |figures| &mut figures.read);
+}
 
 /// Where the byte `done` of a list of segments is, and what is left of its segment.
 fn place(segments: &[Segment], mut done: u64) -> Option<Segment> {

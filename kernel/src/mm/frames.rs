@@ -37,7 +37,8 @@ pub struct Frames {
     free_head: u32,
     free: usize,
     total: usize,
-    heap: usize,
+    /// How many are used for what, by [`Origin`].
+    used: [usize; 5],
 }
 
 const NONE: u32 = u32::MAX;
@@ -59,7 +60,7 @@ impl Frames {
             free_head: NONE,
             free: 0,
             total: 0,
-            heap: 0,
+            used: [0; 5],
         };
         for &range in ranges {
             frames.add(range);
@@ -130,7 +131,7 @@ impl Frames {
         }
         self.free_head = next;
         self.free -= 1;
-        self.heap += usize::from(origin == Origin::Heap);
+        self.count(origin, true);
         Ok(frame)
     }
 
@@ -154,7 +155,7 @@ impl Frames {
             return;
         }
         let group = crate::arena::Key::new(meta.word, meta.generation);
-        let heap = usize::from(meta.origin == Origin::Heap);
+        let origin = meta.origin;
         *meta = Meta {
             refs: 0,
             word: head,
@@ -163,7 +164,7 @@ impl Frames {
         };
         self.free_head = frame.0;
         self.free += 1;
-        self.heap = self.heap.saturating_sub(heap);
+        self.count(origin, false);
         groups.give_back_frame(group);
     }
 
@@ -182,9 +183,19 @@ impl Frames {
         self.free
     }
 
-    /// How many frames the kernel's heap got at run time.
-    pub fn used_by_heap(&self) -> usize {
-        self.heap
+    fn count(&mut self, origin: Origin, more: bool) {
+        if let Some(count) = self.used.get_mut(origin as usize) {
+            *count = if more {
+                count.saturating_add(1)
+            } else {
+                count.saturating_sub(1)
+            };
+        }
+    }
+
+    /// How many frames are used for this; for the heap, those that it got at run time.
+    pub fn used(&self, origin: Origin) -> usize {
+        self.used.get(origin as usize).copied().unwrap_or(0)
     }
 
     /// How many frames there are.

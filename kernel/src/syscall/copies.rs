@@ -90,6 +90,7 @@ fn copy(
         Err(Stop::NoMem(_)) => cx.resume.map_or(0, |r| r.done),
         Err(_) => 0,
     };
+    io::count_read(k, cx, part);
     let done = done.saturating_add(part);
     source.put(k, cx, &source_out, from.saturating_add(part))?;
     if let (Some(target), Some(at)) = (target, at) {

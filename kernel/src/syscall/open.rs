@@ -1,7 +1,7 @@
 //! Opening (open(2)).
 
 use super::Line;
-use super::place::{FDCWD, access, act, caller, find, kept, parent_with, path, walk};
+use super::place::{FDCWD, access, act, caller, find, kept, making, parent_with, path, walk};
 use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::{self, Kind, What};
@@ -212,10 +212,8 @@ fn make(
     name: Vec<u8>,
     how: How,
 ) -> Result<Held<FileId>, Stop> {
+    let above = making(dir, Errno::EACCES)?;
     k.fs.writable(dir.mount)?;
-    let Node::Inode(above) = dir.node else {
-        return Err(Errno::EACCES.into());
-    };
     let mode = how.mode & !files::context(k, cx.task)?.umask;
     let (mut st, actor) = act(k, cx)?;
     // Nobody may see a file whose opening then fails: this call would find it when it is made again.

@@ -1,7 +1,7 @@
 //! Calls that change names (mkdir(2), link(2), rename(2), unlink(2), ...), and where a task is.
 
 use super::Line;
-use super::place::{FDCWD, act, caller, changeable, find, kept, parent, path, require};
+use super::place::{FDCWD, act, caller, changeable, find, kept, making, parent, path, require};
 use crate::error::{Call, Errno};
 use crate::fs::dir;
 use crate::fs::inode::{Device, What};
@@ -40,7 +40,7 @@ fn new_name(k: &Kernel, parent: Parent, dir: bool) -> Result<(InodeId, Vec<u8>),
     let Last::Name(name) = parent.last else {
         return Err(Errno::EEXIST);
     };
-    let above = kept(parent.dir, Errno::EPERM)?;
+    let above = making(parent.dir, Errno::EPERM)?;
     if k.fs.inode(above)?.dir()?.get(&name).is_some() {
         return Err(Errno::EEXIST);
     }

@@ -2,7 +2,7 @@
 
 use crate::error::{Errno, Stop};
 use crate::fs::walk::{self, Found, Parent, Start, WalkFlags, walk_parent};
-use crate::fs::{Access, Actor, InodeId, Location, Node, Pos, Store, Time};
+use crate::fs::{Access, Actor, InodeId, Location, Node, Pos, Store, Time, View};
 use crate::mm::user;
 pub(super) use crate::task::cred::access;
 use crate::task::{Task, files};
@@ -164,6 +164,15 @@ pub(super) fn at_flags(flags: u64, also: u32) -> Result<WalkFlags, Errno> {
     walk.set(WalkFlags::NOFOLLOW, flags & linux::AT_SYMLINK_NOFOLLOW != 0);
     walk.set(WalkFlags::EMPTY, flags & linux::AT_EMPTY_PATH != 0);
     Ok(walk)
+}
+
+/// The kept directory that something new is made in. procfs knows no names but its own; other
+/// views refuse.
+pub(super) fn making(dir: Pos, refusal: Errno) -> Result<InodeId, Errno> {
+    match dir.node {
+        Node::View(node) if node.view == View::Proc => Err(Errno::ENOENT),
+        _ => kept(dir, refusal),
+    }
 }
 
 /// The kept inode of a position whose file may be changed: views refuse.

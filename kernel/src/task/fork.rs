@@ -414,6 +414,7 @@ fn add_task(
         groups_charge: draft.groups_charge.take(),
         starved: 0,
         times: (0, 0),
+        figures: super::Figures::default(),
         alarms: Default::default(),
         sleep: None,
     };

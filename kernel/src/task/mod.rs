@@ -3,6 +3,7 @@
 pub mod cred;
 pub mod exec;
 pub mod exit;
+pub mod figures;
 pub mod files;
 pub mod fork;
 pub mod futex;
@@ -19,6 +20,7 @@ pub mod usage;
 pub mod wait;
 
 pub use cred::{Caps, Cred};
+pub use figures::Figures;
 pub use signal::{Handlers, SigInfo, Signals};
 
 use crate::arena::{Arena, Held};
@@ -118,6 +120,8 @@ pub struct Task {
     pub starved: u8,
     /// Nanoseconds in user mode and in the kernel.
     pub times: (u64, u64),
+    /// What else it has done.
+    pub figures: Figures,
     /// What is due by its CPU time.
     pub alarms: timer::cpu::Alarms,
     /// The CPU time by which it wants to be woken (clock_nanosleep(2)).
@@ -286,6 +290,8 @@ pub struct Process {
     pub times: (u64, u64),
     /// And of its waited-for children.
     pub child_times: (u64, u64),
+    /// What all its threads have done, those that have ended included.
+    pub figures: Figures,
     /// Monotonic nanoseconds at its start.
     pub started: u64,
     /// The file it runs (for /proc/PID/exe).
@@ -385,6 +391,8 @@ pub struct Tasks {
     pub alarms: BTreeSet<(u64, timer::Alarm)>,
     /// The last number given to a login.
     logins: u32,
+    /// How many tasks there have been.
+    pub made: u64,
 }
 
 impl Tasks {

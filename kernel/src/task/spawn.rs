@@ -197,6 +197,7 @@ fn commit(
         groups_charge: draft.groups_charge.take(),
         starved: 0,
         times: (0, 0),
+        figures: super::Figures::default(),
         alarms: Default::default(),
         sleep: None,
     };

@@ -28,6 +28,7 @@ pub(super) fn insert_task(k: &mut Kernel, task: Task, charge: Charge) -> TaskId 
         pid.task = Some(id);
     }
     k.tasks.count_user(uid, true);
+    k.tasks.made += 1;
     id
 }
 
@@ -74,6 +75,7 @@ pub(super) fn blank_process(
         has_executed: false,
         times: (0, 0),
         child_times: (0, 0),
+        figures: super::Figures::default(),
         started: now,
         exe: None,
         exe_path: vec![],

@@ -1,7 +1,7 @@
 //! The machine as the kernel sees it: everything below gathered behind one trait.
 
 use crate::boot::{BootInfo, Memory};
-use crate::cpu::features::Features;
+use crate::cpu::features::{self, Features};
 use crate::cpu::fpu::Fpu;
 use crate::dev::entropy::Entropy;
 use crate::dev::{clock, rtc, serial};
@@ -146,6 +146,11 @@ impl Machine for X86 {
 
     fn hwcap(&self) -> (u64, u64) {
         self.hwcap
+    }
+
+    fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
+        let words = features::cpuid(leaf, subleaf);
+        [words.eax, words.ebx, words.ecx, words.edx]
     }
 
     fn now(&self) -> u64 {

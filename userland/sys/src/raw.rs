@@ -111,6 +111,16 @@ pub fn fork() -> Result<Fork, Errno> {
     }
 }
 
+/// Gives the caller a host name of its own (unshare(2), CLONE_NEWUTS).
+///
+/// # Errors
+/// See unshare(2).
+pub fn own_host_name() -> Result<(), Errno> {
+    use rustix::thread::{UnshareFlags, unshare_unsafe};
+    // SAFETY: descriptors stay shared.
+    unsafe { unshare_unsafe(UnshareFlags::NEWUTS) }
+}
+
 /// Ends the process at once, without running destructors or writing buffers out.
 pub fn exit(code: i32) -> ! {
     // SAFETY: _exit takes a number and does not return.

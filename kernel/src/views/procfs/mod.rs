@@ -4,7 +4,9 @@
 //! node's `kind` is its directory and its line there, its `object` a pid, its `instance` the pid
 //! namespace the file system was mounted for. Only what has a number in that namespace is visible.
 
+mod cpuinfo;
 mod events;
+mod figures;
 pub mod links;
 mod login;
 mod maps;

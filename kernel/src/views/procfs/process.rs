@@ -3,7 +3,7 @@
 use super::links::Target;
 use super::subject::Subject;
 use super::table::{Dir, Guard, Line, dir, file, link, long, writable};
-use super::{login, maps, memory, mounts, oom, smaps, stat, status};
+use super::{figures, login, maps, memory, mounts, oom, smaps, stat, status};
 use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
 use crate::machine::Machine;
@@ -25,6 +25,7 @@ pub(super) const LINES: &[Line] = &[
     dir("fd", Dir::Fds),
     dir("fdinfo", Dir::FdInfo),
     file("gid_map", id_map),
+    file("io", figures::io).mode(0o400).guarded(Guard::Look),
     file("limits", limits),
     writable("loginuid", login::uid, login::set_uid),
     MAPS,
@@ -37,6 +38,7 @@ pub(super) const LINES: &[Line] = &[
     writable("oom_score_adj", oom::adjustment, oom::adjust),
     PERSONALITY,
     link("root", Target::Root),
+    file("schedstat", figures::schedstat),
     file("sessionid", login::session),
     file("setgroups", |k, _, n| fixed(k, n, "allow\n")),
     SMAPS,
@@ -62,6 +64,9 @@ pub(super) const THREAD_LINES: &[Line] = &[
     dir("fd", Dir::Fds),
     dir("fdinfo", Dir::FdInfo),
     file("gid_map", id_map),
+    file("io", figures::thread_io)
+        .mode(0o400)
+        .guarded(Guard::Look),
     file("limits", limits),
     writable("loginuid", login::uid, login::set_uid),
     MAPS,
@@ -73,6 +78,7 @@ pub(super) const THREAD_LINES: &[Line] = &[
     writable("oom_score_adj", oom::adjustment, oom::adjust),
     PERSONALITY,
     link("root", Target::Root),
+    file("schedstat", figures::schedstat),
     file("sessionid", login::session),
     file("setgroups", |k, _, n| fixed(k, n, "allow\n")),
     SMAPS,

@@ -8,7 +8,7 @@ use crate::error::Stop;
 use crate::fs::ViewNode;
 use crate::machine::Machine;
 use crate::mm::layout::Layout;
-use crate::task::{Process, RunState, Task};
+use crate::task::{Process, RunState, Task, usage};
 use crate::tty::{self, job};
 use crate::views::Source;
 use crate::views::text::{Text, put};
@@ -29,7 +29,7 @@ pub(super) fn state(process: &Process, task: &Task) -> (char, &'static str) {
 }
 
 /// The numbers of stat, behind pid, name and state; a default is what Linux has for what this
-/// kernel does not have (page fault counts, real-time priorities) or the process (a terminal).
+/// kernel does not have (real-time priorities) or the process (a terminal).
 #[derive(Default)]
 struct Stat {
     ppid: u32,
@@ -40,6 +40,8 @@ struct Stat {
     foreground: Option<u32>,
     /// PF_* of the kernel's own: fields that programs look at.
     flags: u32,
+    faults: u64,
+    child_faults: u64,
     user: u64,
     system: u64,
     child_user: u64,
@@ -73,7 +75,8 @@ fn stat_line(pid: u32, name: &[u8], state: char, s: &Stat) -> Result<Vec<u8>, St
         field(&value);
     }
     field(&s.foreground.map_or(-1, i64::from));
-    for value in [s.flags, 0, 0, 0, 0] {
+    // No page comes from a disk.
+    for value in [u64::from(s.flags), s.faults, s.child_faults, 0, 0] {
         field(&value);
     }
     // 14: utime stime cutime cstime
@@ -130,7 +133,12 @@ fn any_stat(k: &Kernel, node: ViewNode, whole: bool) -> Content {
     let may_look = subject.check_access(s).is_ok();
     let mm = memory::of(k, &subject);
     let shown = mm.filter(|_| may_look);
-    let (user, system) = if whole { process.times } else { task.times };
+    let ((user, system), used) = if whole {
+        let used = usage::of_process(s.tasks, &k.spaces, subject.process);
+        (process.times, used)
+    } else {
+        (task.times, task.usage)
+    };
     let signals = signals(s, task);
     let terminal = job::controlling_process(k, process);
     let foreground = terminal.and_then(|id| job::foreground(k, id));
@@ -147,6 +155,8 @@ fn any_stat(k: &Kernel, node: ViewNode, whole: bool) -> Content {
         child_user: process.child_times.0,
         child_system: process.child_times.1,
         flags: flags(process),
+        faults: used.faults,
+        child_faults: process.child_usage.faults,
         nice: i32::from(task.nice),
         threads: process.threads.len(),
         start: process.started,

@@ -60,6 +60,8 @@ pub(super) fn status(
     capability_lines(&mut text, task);
     put!(text, "Cpus_allowed:\t1\nCpus_allowed_list:\t0\n");
     put!(text, "Mems_allowed:\t1\nMems_allowed_list:\t0\n");
+    put!(text, "voluntary_ctxt_switches:\t{}\n", task.usage.waits);
+    put!(text, "nonvoluntary_ctxt_switches:\t{}\n", task.usage.losses);
     Ok(Piece::whole(text.done()?))
 }
 

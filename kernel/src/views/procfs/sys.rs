@@ -4,11 +4,12 @@ use super::table::{Dir, Line, dir, file, writable};
 use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
 use crate::fs::mount::MOUNT_MAX;
+use crate::fs::pipe;
 use crate::machine::Machine;
 use crate::mm::area;
 use crate::ns::{UtsNsId, uts};
 use crate::task::limits;
-use crate::{Cx, Kernel};
+use crate::{Cx, Kernel, dev};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
@@ -19,9 +20,23 @@ pub(super) const LINES: &[Line] = &[
 ];
 
 pub(super) const FS_LINES: &[Line] = &[
+    // Open files are limited by memory only; this is Linux's word for it.
+    file("file-max", |_, _, _| line(FILES_MAX)),
+    file("file-nr", |k, _, _| {
+        line(&alloc::format!("{}\t0\t{FILES_MAX}", k.fs.files.len()))
+    }),
+    file("inode-nr", |k, _, _| {
+        line(&alloc::format!("{}\t0", k.fs.inodes.len()))
+    }),
     file("mount-max", |_, _, _| number(MOUNT_MAX)),
     file("nr_open", |_, _, _| number(limits::NR_OPEN as u32)),
+    file("overflowgid", |_, _, _| number(OVERFLOW_ID)),
+    file("overflowuid", |_, _, _| number(OVERFLOW_ID)),
+    // Pipes keep the size that they are made with.
+    file("pipe-max-size", |_, _, _| number(pipe::CAPACITY as u32)),
 ];
+
+const FILES_MAX: &str = "9223372036854775807";
 
 pub(super) const VM_LINES: &[Line] = &[
     file("max_map_count", |_, _, _| number(area::MAX_AREAS as u32)),
@@ -32,6 +47,9 @@ pub(super) const VM_LINES: &[Line] = &[
 
 pub(super) const KERNEL_LINES: &[Line] = &[
     file("cap_last_cap", |_, _, _| number(linux::CAP_LAST_CAP)),
+    // No pattern and no number: programs leave no core behind (core(5)).
+    file("core_pattern", |_, _, _| line("")),
+    file("core_uses_pid", |_, _, _| number(0)),
     writable("domainname", domainname, set_domainname),
     writable("hostname", hostname, set_hostname),
     file("ngroups_max", |_, _, _| {
@@ -43,10 +61,20 @@ pub(super) const KERNEL_LINES: &[Line] = &[
     file("overflowuid", |_, _, _| number(OVERFLOW_ID)),
     file("pid_max", |_, _, _| number(crate::task::pid::MAX)),
     dir("random", Dir::SysRandom),
+    // Programs, mappings, stacks and heaps are all moved by chance.
+    file("randomize_va_space", |_, _, _| number(2)),
+    // As many as there are numbers for them.
+    file("threads-max", |_, _, _| number(crate::task::pid::MAX)),
     file("version", |_, _, _| line(super::system::VERSION)),
 ];
 
-pub(super) const RANDOM_LINES: &[Line] = &[file("boot_id", boot_id), file("uuid", fresh_uuid)];
+pub(super) const RANDOM_LINES: &[Line] = &[
+    file("boot_id", boot_id),
+    // Numbers come from the machine, so that the pool of what is stirred in is never used up.
+    file("entropy_avail", |_, _, _| number(dev::RANDOM_POOL_BITS)),
+    file("poolsize", |_, _, _| number(dev::RANDOM_POOL_BITS)),
+    file("uuid", fresh_uuid),
+];
 
 /// What stands for ids that cannot be told.
 const OVERFLOW_ID: u32 = 65534;
@@ -100,13 +128,14 @@ fn set_domainname(
 
 type SetName = fn(&mut Kernel, UtsNsId, &[u8]) -> Result<(), Errno>;
 
-/// A name ends at its first newline or NUL.
+/// A name ends at its first newline or NUL, and where it gets too long.
 fn set_name(k: &mut Kernel, cx: &mut Cx, bytes: &[u8], set: SetName) -> Result<usize, Stop> {
     if !crate::task::cred::capable(k, cx.task, linux::CAP_SYS_ADMIN) {
         return Err(Errno::EPERM.into());
     }
     let end = bytes.iter().position(|b| matches!(b, b'\n' | 0));
-    let name = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or(bytes);
+    let end = end.unwrap_or(bytes.len()).min(uts::NAME_MAX);
+    let name = bytes.get(..end).unwrap_or(bytes);
     let ns = uts::of_task(k, cx.task).ok_or(Errno::ESRCH)?;
     set(k, ns, name)?;
     Ok(bytes.len())
@@ -130,7 +159,7 @@ fn fresh_uuid(k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
 
 fn random_id(k: &Kernel, m: &mut dyn Machine) -> u128 {
     let mut bytes = [0; 16];
-    crate::dev::fill_random(k, m, &mut bytes);
+    dev::fill_random(k, m, &mut bytes);
     u128::from_be_bytes(bytes)
 }
 

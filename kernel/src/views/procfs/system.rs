@@ -1,5 +1,6 @@
 //! The files of /proc itself: the system as a whole.
 
+use super::cpuinfo::cpuinfo;
 use super::instance;
 use super::links::Target;
 use super::table::{Dir, Line, dir, file, link};
@@ -7,7 +8,7 @@ use crate::Kernel;
 use crate::error::Stop;
 use crate::fs::ViewNode;
 use crate::machine::{Machine, PAGE};
-use crate::task::RunState;
+use crate::mm::frames::Origin;
 use crate::views::text::{Text, put};
 use alloc::vec::Vec;
 
@@ -16,6 +17,7 @@ pub(super) const LINES: &[Line] = &[
     file("cmdline", cmdline),
     file("cpuinfo", cpuinfo),
     file("devices", devices),
+    file("diskstats", |_, _, _| Ok(Vec::new())),
     file("filesystems", filesystems),
     file("loadavg", loadavg),
     file("meminfo", meminfo),
@@ -29,6 +31,7 @@ pub(super) const LINES: &[Line] = &[
     link("thread-self", Target::OwnThread),
     file("uptime", uptime),
     file("version", version),
+    file("vmstat", vmstat),
 ];
 
 /// Nanoseconds in a tick of USER_HZ, which is 100 (times(2)).
@@ -119,11 +122,13 @@ pub fn file_pages(k: &Kernel) -> u64 {
         .fold(0, |sum, (_, instance)| sum.saturating_add(instance.pages))
 }
 
+/// Memory that programs could still get is what is free: nothing can be dropped.
 fn meminfo(k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
     let kib = |frames: u64| frames.saturating_mul(PAGE / 1024);
     let total = kib(k.frames.total() as u64);
     let free = kib(k.frames.free() as u64);
     let files = kib(file_pages(k));
+    let used = |origin| kib(k.frames.used(origin) as u64);
     let mut text = Text::default();
     let lines = [
         ("MemTotal", total),
@@ -134,10 +139,36 @@ fn meminfo(k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
         ("SwapCached", 0),
         ("SwapTotal", 0),
         ("SwapFree", 0),
+        ("AnonPages", used(Origin::Anonymous)),
         ("Shmem", files),
+        ("Slab", used(Origin::Heap)),
+        ("SReclaimable", 0),
+        ("SUnreclaim", used(Origin::Heap)),
+        ("PageTables", used(Origin::Table)),
     ];
     for (name, value) in lines {
         put!(text, "{:<16}{value:>8} kB\n", alloc::format!("{name}:"));
+    }
+    Ok(text.done()?)
+}
+
+fn vmstat(k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
+    let files = file_pages(k);
+    let used = |origin| k.frames.used(origin) as u64;
+    let lines = [
+        ("nr_free_pages", k.frames.free() as u64),
+        ("nr_anon_pages", used(Origin::Anonymous)),
+        ("nr_file_pages", files),
+        ("nr_shmem", files),
+        ("nr_page_table_pages", used(Origin::Table)),
+        ("pswpin", 0),
+        ("pswpout", 0),
+        ("pgfault", k.load.faults),
+        ("pgmajfault", 0),
+    ];
+    let mut text = Text::default();
+    for (name, value) in lines {
+        put!(text, "{name} {value}\n");
     }
     Ok(text.done()?)
 }
@@ -148,73 +179,14 @@ fn stat(k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
     let system = k.load.system / TICK;
     let idle = idle(k, now) / TICK;
     let (wall, _) = m.wall();
-    let parked = |state| {
-        k.tasks
-            .tasks
-            .iter()
-            .filter(|(_, t)| t.state == state)
-            .count()
-    };
     let mut text = Text::default();
     for cpu in ["cpu ", "cpu0"] {
         put!(text, "{cpu} {user} 0 {system} {idle} 0 0 0 0 0 0\n");
     }
+    put!(text, "ctxt {}\n", k.sched.switches);
     put!(text, "btime {}\n", wall.saturating_sub(now / 1_000_000_000));
-    put!(text, "procs_running {}\n", parked(RunState::Runnable));
+    put!(text, "processes {}\n", k.tasks.made);
+    put!(text, "procs_running {}\n", k.sched.active());
     put!(text, "procs_blocked 0\n");
     Ok(text.done()?)
 }
-
-fn cpuinfo(_k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
-    let (hwcap, _) = m.hwcap();
-    let mut text = Text::default();
-    put!(
-        text,
-        "processor\t: 0\nvendor_id\t: unknown\nmodel name\t: x86-64\n"
-    );
-    put!(
-        text,
-        "physical id\t: 0\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: 1\n"
-    );
-    put!(
-        text,
-        "fpu\t\t: yes\nfpu_exception\t: yes\nwp\t\t: yes\nflags\t\t:"
-    );
-    for (bit, name) in FLAGS {
-        if hwcap >> bit & 1 != 0 {
-            put!(text, " {name}");
-        }
-    }
-    put!(text, " lm\naddress sizes\t: 48 bits virtual\n\n");
-    Ok(text.done()?)
-}
-
-/// The bits of CPUID.1:EDX by the names that cpuinfo gives them.
-const FLAGS: [(u32, &str); 26] = [
-    (0, "fpu"),
-    (1, "vme"),
-    (2, "de"),
-    (3, "pse"),
-    (4, "tsc"),
-    (5, "msr"),
-    (6, "pae"),
-    (7, "mce"),
-    (8, "cx8"),
-    (9, "apic"),
-    (11, "sep"),
-    (12, "mtrr"),
-    (13, "pge"),
-    (14, "mca"),
-    (15, "cmov"),
-    (16, "pat"),
-    (17, "pse36"),
-    (19, "clflush"),
-    (21, "dts"),
-    (22, "acpi"),
-    (23, "mmx"),
-    (24, "fxsr"),
-    (25, "sse"),
-    (26, "sse2"),
-    (27, "ss"),
-    (28, "ht"),
-];

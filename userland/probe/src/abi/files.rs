@@ -61,7 +61,7 @@ pub fn make_runnable(path: &Path) -> Verdict {
 }
 
 /// The errno of a failed operation of the standard library.
-fn errno<T>(result: std::io::Result<T>) -> Result<Errno, String> {
+pub fn errno<T>(result: std::io::Result<T>) -> Result<Errno, String> {
     let error = result.err().ok_or("succeeded")?;
     Errno::from_io_error(&error).ok_or_else(|| error.to_string())
 }

@@ -17,6 +17,10 @@ mod misc;
 mod names;
 mod opening;
 mod pipes;
+mod proc;
+mod proc_links;
+mod proc_memory;
+mod proc_system;
 mod processes;
 mod queues;
 mod resolving;
@@ -65,6 +69,10 @@ const AREAS: &[&[Case]] = &[
     futexes::CASES,
     children::CASES,
     misc::CASES,
+    proc::CASES,
+    proc_links::CASES,
+    proc_memory::CASES,
+    proc_system::CASES,
     sockets::CASES,
     xattrs::CASES,
     opening::CASES,
