@@ -89,7 +89,8 @@ pub fn cases() -> Vec<Case> {
                     person.types(key)?.reads(PROMPT)?;
                     person
                         .types("echo code $?\r")?
-                        .reads(&format!("\n{status}"))?;
+                        .reads(&format!("\n{status}"))?
+                        .reads(PROMPT)?;
                 }
                 // A program that computes and does not read is interrupted, too.
                 person
@@ -104,19 +105,27 @@ pub fn cases() -> Vec<Case> {
             name: "seat_jobs",
             run: |door| {
                 let mut person = shell(door)?;
-                start(&mut person, "cat > /tmp/out")?.types("one\r")?;
+                start(&mut person, "tee /tmp/out")?.types("one\r")?;
                 person
+                    .reads("one\r\none\r\n")?
                     .types(CTRL_Z)?
                     .reads("[1]+  Stopped")?
                     .reads(PROMPT)?;
                 // In the background it is stopped again: it may not read.
-                person.types("bg\r")?.reads("cat")?.reads(PROMPT)?;
+                person.types("bg\r")?.reads("tee")?.reads(PROMPT)?;
                 person
                     .types("sleep 1; jobs\r")?
-                    .reads("[1]+  Stopped (tty input)")?;
-                person.types("fg\r")?.reads("cat")?.types("two\r")?;
-                person.types(CTRL_D)?.reads(PROMPT)?;
-                person.types("cat /tmp/out\r")?.reads("\none\r\ntwo\r\n")?;
+                    .reads("[1]+  Stopped (tty input)")?
+                    .reads(PROMPT)?;
+                person.types("fg\r")?.reads("tee")?.types("two\r")?;
+                person
+                    .reads("two\r\ntwo\r\n")?
+                    .types(CTRL_D)?
+                    .reads(PROMPT)?;
+                person
+                    .types("cat /tmp/out\r")?
+                    .reads("\none\r\ntwo\r\n")?
+                    .reads(PROMPT)?;
                 person.types("sleep 1000 & jobs; kill %1; wait %1; echo code $?\r")?;
                 person.reads("Running")?.reads("code 143")?;
                 person.types("exit 0\r")?;
@@ -127,7 +136,7 @@ pub fn cases() -> Vec<Case> {
             name: "seat_vi",
             run: |door| {
                 let mut person = shell(door)?;
-                person.types("vi /tmp/text\r")?.sees("/tmp/text")?;
+                person.types("vi /tmp/text\r")?.sees("1/1 100%")?;
                 person
                     .types(&format!("ifirst line\rsecond{ESCAPE}"))?
                     .sees("second")?;

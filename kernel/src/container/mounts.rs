@@ -120,7 +120,7 @@ fn instance(
     source: Option<Pos>,
 ) -> Result<Held<MountId>, Trouble> {
     let actor = actor(k, cx, id)?;
-    let flags = flags(&step.options);
+    let flags = translate(step.options.set);
     let name = entry.source.as_bytes();
     if let Some(source) = source {
         let recursive = step.options.bind == Some(true);
@@ -134,10 +134,11 @@ fn instance(
         let held = mount::bind(&mut st, &NoViews, &actor, source, recursive)?;
         // A bind has the flags of what it shows, changed by its own options.
         if let Some(mount) = st.fs.mounts.get_mut(held.key()) {
-            mount.flags = (mount.flags - cleared(&step.options)) | flags;
+            mount.flags = (mount.flags - translate(step.options.clear)) | flags;
         }
         return Ok(held);
     }
+    let flags = flags | default_times(step.options.set);
     let sb = match step.kind {
         MountKind::Proc => {
             let pid_ns = work.build.ns.ok_or(Errno::EINVAL)?.pid_for_children;
@@ -227,14 +228,13 @@ fn place(
     }
 }
 
-/// The flags that options set.
-fn flags(options: &MountOptions) -> MountFlags {
-    translate(options.set)
-}
-
-/// The flags that options clear.
-fn cleared(options: &MountOptions) -> MountFlags {
-    translate(options.clear)
+/// Access times of a new mount are relative unless its options say otherwise (mount(2)).
+fn default_times(asked: Asked) -> MountFlags {
+    if asked.intersects(Asked::NOATIME | Asked::STRICTATIME) {
+        MountFlags::empty()
+    } else {
+        MountFlags::RELATIME
+    }
 }
 
 fn translate(asked: Asked) -> MountFlags {
