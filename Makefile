@@ -3,7 +3,7 @@
 XTASK := tools/cargo.sh xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-host test-qemu check clean
+.PHONY: help setup build run test test-host test-qemu test-oracle check clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -25,6 +25,9 @@ test-host: ## the tests that need no emulator
 
 test-qemu: ## the tests that boot the kernel
 	@$(XTASK) test-qemu
+
+test-oracle: ## compare what scripts see in the guest with Linux (root)
+	@$(XTASK) test-oracle
 
 check: ## what CI runs: formatting, lints, tidy, documentation, all tests
 	@$(XTASK) check

@@ -43,6 +43,22 @@ impl Door {
         }
     }
 
+    /// The file of a program of others, fetched or built if it is not there.
+    pub fn payload(&self, name: &str) -> Result<PathBuf, Failure> {
+        let output = Command::new(&self.xtask)
+            .args(["payload", name])
+            .output()
+            .map_err(|error| format!("cannot start the door: {error}"))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        match text.lines().last() {
+            Some(path) if output.status.success() => Ok(PathBuf::from(path)),
+            _ => Err(format!(
+                "no program {name}: {}",
+                tail(&String::from_utf8_lossy(&output.stderr))
+            )),
+        }
+    }
+
     /// Runs a command in a machine with the defaults.
     pub fn run<S: AsRef<OsStr>>(&self, command: &[S]) -> Result<Outcome, Failure> {
         self.machine().run(command)
@@ -100,6 +116,13 @@ impl Machine {
         Person::sits_at(self.command, self.logs.join("terminal"))
     }
 
+    /// Puts a file of the host at a place in the guest.
+    pub fn file(mut self, guest: &str, host: &Path) -> Self {
+        self.command
+            .args(["--file", &format!("{guest}={}", host.display())]);
+        self
+    }
+
     /// Boots and runs `command`.
     pub fn run<S: AsRef<OsStr>>(mut self, command: &[S]) -> Result<Outcome, Failure> {
         self.command
@@ -143,6 +166,11 @@ impl Outcome {
             )
         })?;
         Ok(self)
+    }
+
+    /// What came out.
+    pub fn stdout(&self) -> &str {
+        &self.stdout
     }
 
     /// Fails unless stdout is exactly `text`.

@@ -17,6 +17,7 @@ mod inside;
 mod person;
 mod procfs;
 mod runner;
+mod scripts;
 mod seat;
 
 use case::Case;
@@ -38,6 +39,7 @@ fn cases() -> Vec<Case> {
         inside::cases(),
         seat::cases(),
         procfs::cases(),
+        scripts::cases(),
     ]
     .concat()
 }

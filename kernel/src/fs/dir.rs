@@ -65,6 +65,9 @@ pub fn make(
         return Err(Errno::EEXIST.into());
     }
     may_add(st.fs, &actor.access, dir)?;
+    if matches!(what, What::Device(_)) && !actor.access.has(linux::CAP_MKNOD) {
+        return Err(Errno::EPERM.into());
+    }
     add_new(st, actor, dir, name, what, mode)
 }
 

@@ -8,6 +8,7 @@ use crate::cgroup::{Charge, GroupId};
 use crate::error::{Errno, NoMem, Stop};
 use crate::machine::{Frame, Machine, PAGE};
 use crate::mm::frames::Origin;
+use crate::task::TaskId;
 use crate::wait::WaitKey;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -45,6 +46,9 @@ pub struct Pipe {
     pub reader_opens: u64,
     /// How often it was opened for writing.
     pub writer_opens: u64,
+    /// Who waited in open(2) for an end that has come since, and whether to write. Each is an end
+    /// already, though its call has yet to be made again.
+    pub arriving: Vec<(TaskId, bool)>,
 }
 
 /// A new pipe without ends.
@@ -65,6 +69,7 @@ pub fn create(st: &mut Store, group: GroupId) -> Result<Held<PipeId>, NoMem> {
         writers: 0,
         reader_opens: 0,
         writer_opens: 0,
+        arriving: Vec::new(),
     };
     Ok(st.fs.pipes.insert(pipe, charge))
 }
@@ -98,12 +103,15 @@ pub fn open_end(st: &mut Store, id: PipeId, read: bool, write: bool) {
         pipe.writers += u32::from(write);
         pipe.reader_opens += u64::from(read);
         pipe.writer_opens += u64::from(write);
-        told(st, id);
         for (opened, waiting_to_write) in [(read, true), (write, false)] {
             if opened {
-                st.waits.wake(WaitKey::Fifo(id, waiting_to_write));
+                let key = WaitKey::Fifo(id, waiting_to_write);
+                let waiters = st.waits.waiters(key).into_iter();
+                (pipe.arriving).extend(waiters.map(|task| (task, waiting_to_write)));
+                st.waits.wake(key);
             }
         }
+        told(st, id);
     }
 }
 

@@ -24,7 +24,8 @@ pub use receive::{Incoming, Received, drop_files, receive};
 pub use send::{Outgoing, send};
 
 use crate::error::{Call, Errno, Stop};
-use crate::fs::FileId;
+use crate::fs::{FileId, PipeId};
+use crate::task::RunState;
 use crate::task::figures::{Figures, Traffic};
 use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::{Cx, Kernel};
@@ -175,6 +176,17 @@ pub fn take_turns(cx: &Cx, done: u64) -> Stop {
         restart: Restart::Sys,
     };
     Stop::Wait(pending)
+}
+
+/// Whether somebody has an end of a fifo whose open(2) has yet to be made again.
+fn is_arriving(k: &Kernel, pipe: PipeId, to_write: bool) -> bool {
+    let arriving = k.fs.pipes.get(pipe).map(|pipe| pipe.arriving.iter());
+    let mut tasks = arriving.into_iter().flatten();
+    tasks.any(|(task, writes)| {
+        let task = k.tasks.tasks.get(*task);
+        *writes == to_write
+            && task.is_some_and(|task| task.state == RunState::Runnable && task.call.is_some())
+    })
 }
 
 /// Waits for `key`, with what was moved; or EAGAIN for who does not want to wait.

@@ -1,7 +1,8 @@
 //! Reading (read(2)).
 
 use super::{
-    Manner, PASS, Segment, TURN, end, event, place, receive, take_turns, terminal, total, wait,
+    Manner, PASS, Segment, TURN, end, event, is_arriving, place, receive, take_turns, terminal,
+    total, wait,
 };
 use crate::dev;
 use crate::error::{Call, Errno, Stop};
@@ -244,8 +245,14 @@ fn from_pipe(
     let pipe = k.fs.pipes.get(id).ok_or(Errno::EBADF)?;
     if pipe.is_empty() {
         // What came before this call was made again is enough.
-        if pipe.writers == 0 || *done > 0 {
+        if *done > 0 {
             return Ok(());
+        }
+        if pipe.writers == 0 {
+            return match is_arriving(k, id, true) {
+                true => Err(take_turns(cx, 0)),
+                false => Ok(()),
+            };
         }
         return Err(wait(cx, WaitKey::PipeData(id), 0, nonblocking));
     }

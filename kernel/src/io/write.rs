@@ -2,8 +2,8 @@
 
 use super::read::{check_places, find_device};
 use super::{
-    Manner, Outgoing, PASS, Segment, TURN, end, event, place, remember, send, take_turns, terminal,
-    total, wait,
+    Manner, Outgoing, PASS, Segment, TURN, end, event, is_arriving, place, remember, send,
+    take_turns, terminal, total, wait,
 };
 use crate::cgroup::GroupId;
 use crate::error::{Call, Errno, Stop};
@@ -355,6 +355,9 @@ fn to_pipe(
     let group = group(k, cx)?;
     while *done < count {
         let pipe = k.fs.pipes.get(id).ok_or(Errno::EBADF)?;
+        if pipe.readers == 0 && is_arriving(k, id, false) {
+            return Err(take_turns(cx, *done));
+        }
         if pipe.readers == 0 {
             if *done == 0 {
                 signal::send_self(k, cx.task, linux::SIGPIPE);

@@ -359,6 +359,9 @@ fn open_inode(
     }
 }
 
+/// Tasks on their way to an end of a fifo that are remembered.
+const ARRIVING_MAX: usize = 64;
+
 /// Opening one end of a fifo waits for the other (fifo(7)). Who waits is parked on a key that
 /// tells the other end that it is there; that it came and went is told by how often the fifo was
 /// opened.
@@ -397,7 +400,14 @@ fn open_fifo(
             return Err(Stop::Wait(pending.with(resume)));
         }
     }
-    open::open_fifo(&mut Store::of(k), group, location, flags)
+    let held = open::open_fifo(&mut Store::of(k), group, location, flags)?;
+    if let Some(pipe) = k.fs.pipes.get_mut(pipe) {
+        // Who was killed on the way never comes to this.
+        let dead = pipe.arriving.len().saturating_sub(ARRIVING_MAX);
+        pipe.arriving.drain(..dead);
+        pipe.arriving.retain(|(task, _)| *task != cx.task);
+    }
+    Ok(held)
 }
 
 fn open_view(

@@ -108,16 +108,23 @@ fn has_stopped(k: &Kernel, group: PidId) -> bool {
     members.any(|m| (k.tasks.processes.get(*m)).is_some_and(|p| p.stopped))
 }
 
-/// The process groups around a process that are not orphaned yet, before it ends.
+/// The process groups with stopped members to which a process that ends is a link from outside of
+/// them: those of its children, and its own by its parent.
 pub fn groups_at_stake(k: &Kernel, id: ProcessId) -> BTreeSet<PidId> {
     let processes = &k.tasks.processes;
     let Some(process) = processes.get(id) else {
         return BTreeSet::new();
     };
+    let links = |parent: &Process, child: &Process| {
+        parent.session == child.session && parent.group != child.group
+    };
+    let parent = process.parent.and_then(|p| processes.get(p));
+    let own = parent.filter(|parent| links(parent, process));
     let children = process.children.iter().filter_map(|c| processes.get(*c));
-    let groups = children.map(|c| c.group.key());
+    let groups = children.filter(|child| links(process, child));
     groups
-        .chain([process.group.key()])
+        .map(|child| child.group.key())
+        .chain(own.map(|_| process.group.key()))
         .filter(|group| has_stopped(k, *group))
         .collect()
 }

@@ -13,7 +13,9 @@ usage: cargo xtask COMMAND
   test                     test-host, then test-qemu
   test-host                the tests that need no emulator
   test-qemu [FILTER]       the tests that boot the kernel; FILTER is part of a name
+  test-oracle [--bless]    compare scripts and cases with this machine's Linux, as root; --bless writes down what it says
   check                    what CI runs: formatting, lints, tidy, documentation, all tests
+  payload NAME             fetch or build a program of others for the guest, and print its path
   tidy [--bless]           check layers, lints, texts and generated documents; --bless rewrites the latter
   run [OPTION]... [-- CMD [ARG]...]
                            boot in QEMU; without CMD, show the demo and then, at a terminal, a
@@ -49,10 +51,14 @@ pub enum Command {
     TestHost,
     /// Run the tests that boot, those whose name contains the filter.
     TestQemu(Option<String>),
+    /// Compare with Linux; with `true`, write down what it says.
+    TestOracle(bool),
     /// Run all checks.
     Check,
     /// Check the sources; with `true`, write the generated documents first.
     Tidy(bool),
+    /// Have a program of others for the guest.
+    Payload(String),
     /// Boot.
     Run(RunOptions),
 }
@@ -121,7 +127,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt
         "test-host" => alone(parser, Command::TestHost),
         "test-qemu" => parse_filter(parser),
         "check" => alone(parser, Command::Check),
-        "tidy" => parse_tidy(parser),
+        "test-oracle" => parse_bless(parser).map(Command::TestOracle),
+        "tidy" => parse_bless(parser).map(Command::Tidy),
+        "payload" => parse_payload(parser),
         "run" => parse_run(parser).map(Command::Run),
         _ => Err(format!("unknown command {command:?}").into()),
     }
@@ -143,10 +151,21 @@ fn parse_filter(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     }
 }
 
-fn parse_tidy(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+fn parse_payload(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     match parser.next()? {
-        None => Ok(Command::Tidy(false)),
-        Some(Long("bless")) => alone(parser, Command::Tidy(true)),
+        Some(Value(name)) => alone(parser, Command::Payload(name.string()?)),
+        Some(other) => Err(other.unexpected()),
+        None => Err("which payload?".into()),
+    }
+}
+
+fn parse_bless(mut parser: lexopt::Parser) -> Result<bool, lexopt::Error> {
+    match parser.next()? {
+        None => Ok(false),
+        Some(Long("bless")) => match parser.next()? {
+            None => Ok(true),
+            Some(other) => Err(other.unexpected()),
+        },
         Some(other) => Err(other.unexpected()),
     }
 }
@@ -273,7 +292,10 @@ mod tests {
             "run --rootfs a/b",
             "test-host x",
             "test-qemu a b",
+            "payload",
+            "payload a b",
             "tidy --nonsense",
+            "test-oracle --bless x",
             "run --env =x",
             "run --timeout soon",
             "--quiet",

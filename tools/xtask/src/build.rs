@@ -65,17 +65,31 @@ pub fn bare_cargo(
 
 /// Builds the programs; the results are in [`Paths::guest_programs`].
 pub fn userland(paths: &Paths, compilers: &Compilers) -> Result<()> {
-    let toolchain = compilers.for_target(USERLAND)?;
-    let mut cargo = toolchain.cargo("build")?;
+    let mut cargo = musl_cargo(paths, compilers, "static")?;
     cargo
-        .current_dir(paths.root())
-        .args(["--profile", "small", "--target", USERLAND, "--target-dir"])
+        .args(["--profile", "small", "--target-dir"])
         .arg(paths.target().join("userland"));
     hush(&mut cargo, &paths.guest_programs());
     for (package, _) in PROGRAMS {
         cargo.args(["--package", package]);
     }
-    let mut flags = String::from("-C relocation-model=static -C target-feature=+crt-static");
+    let built = executables(&mut cargo)?;
+    for (package, binary) in PROGRAMS {
+        let program = built
+            .iter()
+            .find(|path| path.file_name().is_some_and(|name| name == binary))
+            .with_context(|| format!("the package {package} made no program {binary}"))?;
+        install(program, &paths.guest_programs().join(binary))?;
+    }
+    Ok(())
+}
+
+/// `cargo build` of static programs for the guest; `relocation` is rustc's relocation model.
+pub fn musl_cargo(paths: &Paths, compilers: &Compilers, relocation: &str) -> Result<Command> {
+    let toolchain = compilers.for_target(USERLAND)?;
+    let mut cargo = toolchain.cargo("build")?;
+    cargo.current_dir(paths.root()).args(["--target", USERLAND]);
+    let mut flags = format!("-C relocation-model={relocation} -C target-feature=+crt-static");
     if toolchain.build_std {
         let unwinder = unwinder_directory(paths)?;
         flags += " -C linker=musl-gcc -C link-self-contained=no -L ";
@@ -87,15 +101,7 @@ pub fn userland(paths: &Paths, compilers: &Compilers) -> Result<()> {
             .env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "");
     }
     cargo.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS", flags);
-    let built = executables(&mut cargo)?;
-    for (package, binary) in PROGRAMS {
-        let program = built
-            .iter()
-            .find(|path| path.file_name().is_some_and(|name| name == binary))
-            .with_context(|| format!("the package {package} made no program {binary}"))?;
-        install(program, &paths.guest_programs().join(binary))?;
-    }
-    Ok(())
+    Ok(cargo)
 }
 
 /// Builds say nothing unless they fail, except the first, which takes minutes, since the library is built too.
@@ -123,7 +129,7 @@ fn unwinder_directory(paths: &Paths) -> Result<PathBuf> {
 }
 
 /// Runs a cargo build and returns the programs it made or found fresh.
-fn executables(cargo: &mut Command) -> Result<Vec<PathBuf>> {
+pub fn executables(cargo: &mut Command) -> Result<Vec<PathBuf>> {
     cargo
         .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
@@ -143,7 +149,7 @@ fn executable(line: &str) -> Option<PathBuf> {
 }
 
 /// Puts a copy of `from` at `to` in one step, so that a machine that is just starting sees the old or the new file.
-fn install(from: &Path, to: &Path) -> Result<()> {
+pub fn install(from: &Path, to: &Path) -> Result<()> {
     let dir = to.parent().context("no directory to install into")?;
     std::fs::create_dir_all(dir)?;
     let draft = to.with_extension(format!("new-{}", std::process::id()));

@@ -13,7 +13,9 @@ mod cpio;
 mod explain;
 mod initramfs;
 mod judge;
+mod oracle;
 mod paths;
+mod payloads;
 mod process;
 mod qemu;
 mod run;
@@ -61,8 +63,13 @@ fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Test => testing::all(&paths).map(|()| 0),
         Command::TestHost => testing::host(&paths).map(|()| 0),
         Command::TestQemu(filter) => testing::qemu(&paths, filter.as_deref()).map(|()| 0),
+        Command::TestOracle(bless) => oracle::all(&paths, bless).map(|()| 0),
         Command::Check => check::all(&paths).map(|()| 0),
         Command::Tidy(bless) => tidy::all(&paths, bless).map(|()| 0),
+        Command::Payload(name) => payloads::one(&paths, &name).map(|file| {
+            println!("{}", file.display());
+            0
+        }),
         Command::Run(options) => run::run(&paths, &options),
     }
 }

@@ -51,6 +51,11 @@ impl Paths {
         self.target().join("guest")
     }
 
+    /// Programs of others for the guest, and what they are made from.
+    pub fn payloads(&self) -> PathBuf {
+        self.target().join("payloads")
+    }
+
     /// One directory for each run of the machine.
     pub fn qemu_runs(&self) -> PathBuf {
         self.target().join("qemu")

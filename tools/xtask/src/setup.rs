@@ -4,6 +4,7 @@
 
 use crate::initramfs::static_busybox;
 use crate::paths::Paths;
+use crate::payloads;
 use crate::process::{find_program, output, run};
 use crate::toolchain::{Compilers, KERNEL, PORTABLE, USERLAND, host_cargo};
 use anyhow::{Context, Result, bail};
@@ -45,7 +46,7 @@ pub fn all(paths: &Paths) -> Result<()> {
         }
     }
     println!("busybox: {}", static_busybox()?.display());
-    Ok(())
+    payloads::all(paths)
 }
 
 /// Makes sure that everything for building and booting is there.
@@ -202,7 +203,8 @@ fn install(missing: &[Missing]) -> Result<()> {
         .args(&packages))
 }
 
-fn apt() -> Command {
+/// apt-get, which asks nobody anything.
+pub fn apt() -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive");
     command

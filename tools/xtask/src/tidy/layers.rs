@@ -5,7 +5,7 @@ use super::{Findings, Source};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Our crates and which of ours each may use. A crate that is not listed is a finding: a new layer needs a decision.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("berth-oci", &[]),
     ("berth-abi", &[]),
     ("berth-kernel", &["berth-abi", "berth-oci"]),
@@ -15,6 +15,7 @@ const CRATES: [(&str, &[&str]); 11] = [
     ("berth-init", &["berth-abi", "berth-sys"]),
     ("berth-oci-shim", &["berth-abi", "berth-sys"]),
     ("berth-probe", &["berth-abi", "berth-sys"]),
+    ("berth-programs", &[]),
     ("berth-tests", &[]),
     ("xtask", &[]),
 ];
