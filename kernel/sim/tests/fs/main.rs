@@ -5,6 +5,7 @@ mod archive;
 mod attributes;
 mod bench;
 mod content;
+mod model;
 mod mounts;
 mod names;
 mod pipes;
