@@ -84,6 +84,12 @@ impl Machine {
         self
     }
 
+    /// Counts instructions and tells the figures.
+    pub fn icount(mut self) -> Self {
+        self.command.arg("--icount");
+        self
+    }
+
     /// Sets the memory size, such as `64M`.
     pub fn memory(mut self, size: &str) -> Self {
         self.command.args(["--mem", size]);
@@ -166,6 +172,11 @@ impl Outcome {
             )
         })?;
         Ok(self)
+    }
+
+    /// What came as errors, and the figures.
+    pub fn stderr(&self) -> &str {
+        &self.stderr
     }
 
     /// What came out.

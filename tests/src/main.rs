@@ -10,6 +10,7 @@ mod abi;
 mod boot;
 mod case;
 mod container;
+mod costs;
 mod door;
 mod failure;
 mod faults;
@@ -40,6 +41,7 @@ fn cases() -> Vec<Case> {
         seat::cases(),
         procfs::cases(),
         scripts::cases(),
+        costs::cases(),
     ]
     .concat()
 }

@@ -1,0 +1,86 @@
+//! What a trap costs: nobody waits for longer than 200,000 instructions, whatever a program asks for. The emulator counts
+//! them, so the figures are the same in every run.
+
+use crate::case::{Case, Failure, ensure};
+use crate::door::Door;
+
+/// Calls whose traps may be longer, and why; `docs/caveats.md` has them, too.
+const LONG: [&str; 6] = ["execve", "getdents64", "idle", "read", "sendfile", "write"];
+
+/// The cases of this area.
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case {
+            name: "costs_of_a_shell",
+            run: |door| {
+                affordable(
+                    door,
+                    "seq 1 20000 | sort -n | tail -n 1; for i in 1 2 3 4 5 6 7 8 9 10; do /bin/true; done; \
+                     ps >/dev/null; cat /proc/self/maps /proc/mounts /proc/1/status /proc/meminfo >/dev/null; \
+                     find / -xdev >/dev/null; sleep 0.1 & wait; kill -0 $$",
+                )
+            },
+        },
+        Case {
+            name: "costs_of_many_files",
+            run: |door| {
+                affordable(
+                    door,
+                    "mkdir /tmp/d; cd /tmp/d; seq 1 3000 | xargs touch; ls | wc -l; ls -l | tail -n 1; cp -r /tmp/d /tmp/e; \
+                     rm -r /tmp/d /tmp/e",
+                )
+            },
+        },
+        Case {
+            name: "costs_of_big_writes",
+            run: |door| {
+                affordable(
+                    door,
+                    "cd /tmp; dd if=/dev/zero of=f bs=16M count=2; dd if=f of=/dev/null bs=32M; cp f g; cmp f g; truncate -s 1 f; \
+                     rm f g; dd if=/dev/zero bs=8M count=1 | wc -c; dd if=/dev/urandom of=r bs=1M count=2; cat r | md5sum",
+                )
+            },
+        },
+        Case {
+            name: "costs_of_memory",
+            run: |door| affordable(door, "probe abi memory; probe abi processes"),
+        },
+        Case {
+            // Arguments of some 100 KiB, handed on through several programs.
+            name: "costs_of_arguments",
+            run: |door| {
+                affordable(
+                    door,
+                    "a=$(seq 1 20000); sh -c 'sh -c \"echo \\$#\" $@' sh $a; /bin/echo $a | wc -w; \
+                     env BIG=\"$(seq 1 20000)\" /bin/true",
+                )
+            },
+        },
+        Case {
+            name: "costs_of_containers",
+            run: |door| affordable(door, "probe cycle 3"),
+        },
+    ]
+}
+
+/// Runs a script and judges its costliest traps.
+fn affordable(door: &Door, script: &str) -> Result<(), Failure> {
+    let outcome = door.machine().icount().timeout(240).run(&[
+        "/bin/sh",
+        "-c",
+        &format!("({script}) >/dev/null 2>&1"),
+    ])?;
+    outcome.code(0)?.stderr_has("berth: icount trap_max ")?;
+    let over: Vec<&str> = outcome
+        .stderr()
+        .lines()
+        .filter_map(|line| line.strip_prefix("berth: icount over:"))
+        .filter(|line| !LONG.contains(&line.split(' ').next().unwrap_or_default()))
+        .collect();
+    ensure(over.is_empty(), || {
+        format!(
+            "traps of more than 200000 instructions: {}",
+            over.join(", ")
+        )
+    })
+}
