@@ -39,7 +39,7 @@ pub fn cases() -> Vec<Case> {
                     .bundle("views")
                     .run(&["/bin/sh", "-c", "oci run -b /bundles/views c1"])?
                     .stdout_is(
-                        "sysfs /sys sysfs ro,nosuid,nodev,noexec 0 0\n\
+                        "sysfs /sys sysfs ro,nosuid,nodev,noexec,relatime 0 0\n\
                          block\nclass\ndevices\nfirmware\nfs\nkernel\n0\n\
                          PID   COMMAND\n    1 sh\n    5 ps\n/bin/busybox\ninside\n3\n",
                     )?

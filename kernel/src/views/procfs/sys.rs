@@ -32,8 +32,7 @@ pub(super) const FS_LINES: &[Line] = &[
     file("nr_open", |_, _, _| number(limits::NR_OPEN as u32)),
     file("overflowgid", |_, _, _| number(OVERFLOW_ID)),
     file("overflowuid", |_, _, _| number(OVERFLOW_ID)),
-    // Pipes keep the size that they are made with.
-    file("pipe-max-size", |_, _, _| number(pipe::CAPACITY as u32)),
+    file("pipe-max-size", |_, _, _| number(pipe::CAPACITY_MAX as u32)),
 ];
 
 const FILES_MAX: &str = "9223372036854775807";
