@@ -130,6 +130,13 @@ pub fn ioctl(k: &mut Kernel, cx: &mut Cx, id: FileId, what: u32, arg: u64) -> Ca
             Ok(0)
         }
         _ if matches!(file.kind, FileKind::Terminal(_)) => terminal::ioctl(k, cx, id, what, arg),
+        request::TIOCOUTQ => {
+            let FileKind::Socket(socket) = &file.kind else {
+                return Err(Errno::ENOTTY.into());
+            };
+            let bytes = k.net.on_the_way(socket.key())? as i32;
+            user::copy_out(k, cx, arg, &bytes.to_le_bytes(), 0)
+        }
         request::FIONREAD => {
             let bytes = readable(k, id)?;
             let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
@@ -143,6 +150,7 @@ fn readable(k: &Kernel, id: FileId) -> Result<u64, Errno> {
     let file = k.fs.file(id)?;
     match &file.kind {
         FileKind::Pipe(pipe) => Ok(k.fs.pipes.get(pipe.key()).map_or(0, |p| p.len() as u64)),
+        FileKind::Socket(socket) => Ok(k.net.socket(socket.key())?.readable()? as u64),
         FileKind::Regular(inode) => {
             let size = pages::of(&k.fs, *inode)?.size;
             Ok(size.saturating_sub(file.offset))

@@ -27,6 +27,11 @@ pub fn drop_socket(k: &mut Kernel, socket: Held<SocketId>) {
     finish_or_queue(k, rest);
 }
 
+/// Frees what sockets will not receive any more.
+pub fn discard(k: &mut Kernel, rest: Garbage) {
+    finish_or_queue(k, rest);
+}
+
 /// Gives open files back that nobody received.
 pub(super) fn release_all(k: &mut Kernel, files: Vec<Held<FileId>>) {
     let mut rest = Garbage::default();

@@ -16,11 +16,11 @@ pub mod terminal;
 mod write;
 
 pub use control::{Readiness, ioctl, poll};
-pub use discard::{discard_step, drop_socket, release};
+pub use discard::{discard, discard_step, drop_socket, release};
 pub use extent::{punch, reserve, truncate};
 pub use list::{Form, getdents};
 pub use read::read_kernel;
-pub use receive::{Incoming, Received, drop_files, receive};
+pub use receive::{Incoming, Received, receive};
 pub use send::{Outgoing, send};
 
 use crate::error::{Call, Errno, Stop};
@@ -199,6 +199,15 @@ fn wait(cx: &Cx, key: WaitKey, done: u64, nonblocking: bool) -> Stop {
         ..cx.resume.unwrap_or_default()
     };
     Stop::Wait(Pending::on(key, Restart::Sys).with(resume))
+}
+
+/// Waits for a socket, for at most `timeout` nanoseconds; or EAGAIN.
+pub fn wait_socket(cx: &Cx, key: WaitKey, nonblocking: bool, timeout: Option<u64>) -> Stop {
+    let patience = Patience {
+        nonblocking,
+        timeout,
+    };
+    patience.wait(cx, key, 0)
 }
 
 /// How long a call on a socket waits.

@@ -1,12 +1,18 @@
 //! Receiving from sockets (recv(2), read(2)).
 
-use super::{PASS, Patience, Segment, end, place, total};
+use super::{PASS, Patience, Segment, discard, end, place, total};
+use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
+use crate::fs::FileId;
 use crate::mm::user;
-use crate::net::transfer::{self, Came};
+use crate::net::credentials::Credentials;
+use crate::net::names::Name;
+use crate::net::transfer;
 use crate::net::{Link, Shut, SocketId, Type};
+use crate::task::files;
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel};
+use alloc::vec::Vec;
 use linux_raw_sys::net as linux;
 
 /// How to receive.
@@ -16,6 +22,8 @@ pub struct Incoming {
     pub flags: u32,
     /// The call does not wait.
     pub nonblocking: bool,
+    /// Descriptors that the caller has room to be told of.
+    pub descriptors: usize,
 }
 
 impl Incoming {
@@ -26,14 +34,21 @@ impl Incoming {
 
 /// What was received.
 #[derive(Debug, Default)]
-#[must_use = "open files that came are to be kept or closed"]
 pub struct Received {
     /// The result of the call: bytes, or with MSG_TRUNC those that the message had.
     pub len: u64,
     /// The message had more bytes than there was room for.
     pub truncated: bool,
-    /// What came along.
-    pub came: Came,
+    /// The name of the sender.
+    pub from: Option<Name>,
+    /// Who sent.
+    pub credentials: Option<Credentials>,
+    /// Open files came along.
+    pub has_files: bool,
+    /// Descriptors of those that are not lost for want of room or of descriptors.
+    pub descriptors: Vec<u32>,
+    /// Some are lost.
+    pub files_lost: bool,
 }
 
 /// Reads as read(2) does: without what comes along, and nothing at all into no room.
@@ -51,18 +66,7 @@ pub(super) fn read(
         nonblocking,
         ..Incoming::default()
     };
-    let received = receive(k, cx, id, segments, &how)?;
-    let len = received.len;
-    drop_files(k, received);
-    Ok(len)
-}
-
-/// Closes the open files that came and that nobody wants.
-pub fn drop_files(k: &mut Kernel, received: Received) {
-    if let Some(flight) = received.came.files {
-        let files = flight.land(k);
-        super::discard::release_all(k, files);
-    }
+    Ok(receive(k, cx, id, segments, &how)?.len)
 }
 
 /// Receives into segments of the caller's memory.
@@ -84,7 +88,7 @@ pub fn receive(
     }
     let mut received = Received::default();
     let mut done = cx.resume.map_or(0, |r| r.done);
-    let result = stream(k, cx, id, segments, how, &mut done, &mut received.came);
+    let result = stream(k, cx, id, segments, how, &mut done, &mut received);
     received.len = end(cx, done, result)?;
     Ok(received)
 }
@@ -104,7 +108,7 @@ fn stream(
     segments: &[Segment],
     how: &Incoming,
     done: &mut u64,
-    came: &mut Came,
+    received: &mut Received,
 ) -> Result<(), Stop> {
     let socket = k.net.socket(id)?;
     if !matches!(socket.link, Link::Peer(_)) {
@@ -135,15 +139,23 @@ fn stream(
             return Err(patience.wait(cx, WaitKey::SocketData(id), *done));
         }
         if let Some(first) = socket.queue.records.front() {
-            came.from.clone_from(&first.from);
-            came.credentials.clone_from(&first.credentials);
+            received.from.clone_from(&first.from);
+            received.credentials.clone_from(&first.credentials);
         }
+        let landing = Landing::prepare(k, cx, id, span.files.map(|(index, _)| index), how)?;
         let moved = put(k, cx, id, segments, *done, span.len)?;
         *done += moved as u64;
+        let all = span.files.is_none_or(|(_, before)| moved > before);
+        if all {
+            landing.commit(k, cx, id, how, received);
+        }
         if how.has(linux::MSG_PEEK) {
             break;
         }
-        came.files = transfer::consume(k, id, moved);
+        if let Some(flight) = transfer::consume(k, id, moved) {
+            let files = flight.land(k);
+            discard::release_all(k, files);
+        }
         // What credentials came with cannot be remembered while the call waits for more.
         if span.ends || apart {
             break;
@@ -211,26 +223,31 @@ fn datagram(
     let Some(first) = socket.queue.records.front() else {
         return nothing(k, cx, id, how);
     };
-    let mut came = Came {
+    let mut received = Received {
         from: first.from.clone(),
         credentials: first.credentials.clone(),
-        files: None,
+        ..Received::default()
     };
     let whole = first.len as u64;
     let fitting = whole.min(total(segments));
+    let landing = Landing::prepare(k, cx, id, Some(0), how)?;
     let moved = put(k, cx, id, segments, 0, fitting as usize)?;
     if (moved as u64) < fitting {
         return Err(Errno::EFAULT.into());
     }
+    landing.commit(k, cx, id, how, &mut received);
     if !how.has(linux::MSG_PEEK) {
-        came.files = transfer::take(k, id);
+        if let Some(flight) = transfer::take(k, id) {
+            let files = flight.land(k);
+            discard::release_all(k, files);
+        }
     }
-    let tells_whole = how.has(linux::MSG_TRUNC);
-    Ok(Received {
-        len: if tells_whole { whole } else { fitting },
-        truncated: whole > fitting,
-        came,
-    })
+    received.len = match how.has(linux::MSG_TRUNC) {
+        true => whole,
+        false => fitting,
+    };
+    received.truncated = whole > fitting;
+    Ok(received)
 }
 
 /// Waits for a message, if one may still come.
@@ -243,4 +260,71 @@ fn nothing(k: &mut Kernel, cx: &mut Cx, id: SocketId, how: &Incoming) -> Result<
         return Ok(Received::default());
     }
     Err(patience.wait(cx, WaitKey::SocketData(id), 0))
+}
+
+/// Where the open files of a message go: descriptors that are free.
+#[derive(Default)]
+struct Landing {
+    /// The message that brings them.
+    index: Option<usize>,
+    descriptors: Vec<u32>,
+}
+
+impl Landing {
+    /// Finds descriptors for the files of a message, as far as there is room for them and the
+    /// process may have more.
+    fn prepare(
+        k: &mut Kernel,
+        cx: &mut Cx,
+        id: SocketId,
+        index: Option<usize>,
+        how: &Incoming,
+    ) -> Result<Landing, Stop> {
+        let count = index.map_or(0, |index| files_of(k, id, index).len());
+        let mut landing = Landing {
+            index,
+            descriptors: Vec::new(),
+        };
+        while landing.descriptors.len() < count.min(how.descriptors) {
+            let from = landing.descriptors.last().map_or(0, |last| last + 1);
+            match files::room(k, cx.task, u64::from(from)) {
+                Ok(fd) => landing.descriptors.push(fd),
+                Err(Stop::Errno(_)) => break,
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(landing)
+    }
+
+    /// Puts the files under the descriptors; they stay in flight until the message is taken.
+    fn commit(
+        self,
+        k: &mut Kernel,
+        cx: &mut Cx,
+        id: SocketId,
+        how: &Incoming,
+        received: &mut Received,
+    ) {
+        let files: Vec<FileId> = self.index.map_or(Vec::new(), |index| {
+            let files = files_of(k, id, index).iter();
+            files.map(Held::key).collect()
+        });
+        received.has_files = !files.is_empty();
+        received.files_lost = self.descriptors.len() < files.len();
+        let cloexec = how.has(linux::MSG_CMSG_CLOEXEC);
+        for (fd, file) in self.descriptors.iter().zip(files) {
+            if let Some(held) = k.fs.files.hold(file) {
+                files::put(k, cx.task, *fd, held, cloexec);
+            }
+        }
+        received.descriptors = self.descriptors;
+    }
+}
+
+/// The open files that a message of a socket's queue brings.
+fn files_of(k: &Kernel, id: SocketId, index: usize) -> &[Held<FileId>] {
+    let socket = k.net.sockets.get(id);
+    let record = socket.and_then(|s| s.queue.records.get(index));
+    let flight = record.and_then(|record| record.files.as_ref());
+    flight.map_or(&[], |flight| flight.files())
 }

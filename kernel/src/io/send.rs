@@ -3,12 +3,16 @@
 use super::write::{From, group};
 use super::{Patience, Segment, end};
 use crate::error::{Call, Errno, Stop};
+use crate::fs::FileId;
+use crate::net::credentials::Credentials;
+use crate::net::flight::Departure;
 use crate::net::queue::Attached;
-use crate::net::{Link, Shut, SocketId, Type, ready, transfer};
-use crate::task::signal;
+use crate::net::{Link, Shut, Socket, SocketId, Type, ready, transfer};
+use crate::task::{files, signal};
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel};
-use linux_raw_sys::general::SIGPIPE;
+use alloc::vec::Vec;
+use linux_raw_sys::general::{self, SIGPIPE};
 use linux_raw_sys::net as linux;
 
 /// What goes with bytes that are sent.
@@ -18,8 +22,14 @@ pub struct Outgoing {
     pub flags: u32,
     /// The call does not wait.
     pub nonblocking: bool,
-    /// To whom, if the call says so: a name, checked for its form.
+    /// The call gives an address, though the socket has another end.
+    pub addressed: bool,
+    /// To whom a datagram goes, if not by default.
     pub to: Option<SocketId>,
+    /// Open files that go along (SCM_RIGHTS).
+    pub files: Vec<FileId>,
+    /// Who sends, if the call says so (SCM_CREDENTIALS): checked.
+    pub credentials: Option<Credentials>,
 }
 
 /// Bytes of a message that are not for what it carries.
@@ -77,13 +87,12 @@ fn stream(
     done: &mut u64,
 ) -> Result<(), Stop> {
     let Link::Peer(peer) = k.net.socket(id)?.link else {
-        return Err(if message.to.is_some() {
-            Errno::EOPNOTSUPP.into()
-        } else {
-            Errno::ENOTCONN.into()
+        return Err(match message.addressed {
+            true => Errno::EOPNOTSUPP.into(),
+            false => Errno::ENOTCONN.into(),
         });
     };
-    if message.to.is_some() {
+    if message.addressed {
         return Err(Errno::EISCONN.into());
     }
     let (group, count) = (group(k, cx)?, from.total());
@@ -107,10 +116,14 @@ fn stream(
         if ready == 0 {
             break;
         }
-        let attached = attached(k, id)?;
-        let slot = transfer::prepare(k, peer, group, ready, attached)?;
+        let attached = attached(k, cx, id, peer, message)?;
+        let files = match *done {
+            0 => departure(k, cx, peer, message)?,
+            _ => Departure::default(),
+        };
+        let slot = transfer::prepare(k, peer, group, ready, attached, &files)?;
         copy(k, cx, peer, from, *done, ready);
-        transfer::publish(k, peer, ready, slot);
+        transfer::publish(k, peer, ready, slot, files);
         *done += ready as u64;
     }
     Ok(())
@@ -129,12 +142,37 @@ fn broken(k: &mut Kernel, cx: &Cx, message: &Outgoing, done: u64) -> Stop {
     Errno::EPIPE.into()
 }
 
-fn attached(k: &Kernel, id: SocketId) -> Result<Attached, Errno> {
+/// What is told of the sender: who it is only when one of the two sockets wants to know, or the
+/// sender says so.
+fn attached(
+    k: &Kernel,
+    cx: &Cx,
+    id: SocketId,
+    to: SocketId,
+    message: &Outgoing,
+) -> Result<Attached, Errno> {
+    let wants = |id| k.net.sockets.get(id).is_some_and(Socket::wants_credentials);
+    let credentials = match &message.credentials {
+        None if wants(id) || wants(to) => Some(Credentials::real(k, cx.task)?),
+        given => given.clone(),
+    };
     Ok(Attached {
         from: k.net.socket(id)?.name.clone(),
-        credentials: None,
-        has_files: false,
+        credentials,
     })
+}
+
+/// The files that go along; a user may have as many in flight as descriptors (getrlimit(2),
+/// RLIMIT_NOFILE), some may have more.
+fn departure(k: &Kernel, cx: &Cx, to: SocketId, message: &Outgoing) -> Result<Departure, Errno> {
+    let task = k.tasks.task(cx.task)?;
+    let may = |capability| task.cred.capable(capability);
+    let limit = if may(general::CAP_SYS_RESOURCE) || may(general::CAP_SYS_ADMIN) {
+        u64::MAX
+    } else {
+        files::limit(k, cx.task)
+    };
+    Departure::prepare(k, to, &message.files, task.cred.uid, limit)
 }
 
 /// Copies bytes that are ready behind what a socket has yet to receive.
@@ -154,13 +192,7 @@ fn copy(k: &mut Kernel, cx: &mut Cx, to: SocketId, from: From, done: u64, count:
 /// A message goes whole or not at all.
 fn datagram(k: &mut Kernel, cx: &mut Cx, id: SocketId, from: From, message: &Outgoing) -> Call {
     let socket = k.net.socket(id)?;
-    let connects = socket.kind.connects();
-    let to = match (socket.link_to(), message.to) {
-        (Some(peer), None) => peer,
-        (Some(peer), Some(_)) if connects => peer,
-        (_, Some(to)) if !connects => to,
-        _ => return Err(Errno::ENOTCONN.into()),
-    };
+    let to = message.to.or(socket.link_to()).ok_or(Errno::ENOTCONN)?;
     let (len, limit) = (from.total(), socket.options.send_limit);
     if len > limit.saturating_sub(OVERHEAD) as u64 {
         return Err(Errno::EMSGSIZE.into());
@@ -177,10 +209,11 @@ fn datagram(k: &mut Kernel, cx: &mut Cx, id: SocketId, from: From, message: &Out
     if !ready::fits(k, id, to, len as usize)? {
         return Err(patience(k, id, message)?.wait(cx, WaitKey::SocketRoom(to), 0));
     }
-    let attached = attached(k, id)?;
-    let slot = transfer::prepare(k, to, group, len as usize, attached)?;
+    let attached = attached(k, cx, id, to, message)?;
+    let files = departure(k, cx, to, message)?;
+    let slot = transfer::prepare(k, to, group, len as usize, attached, &files)?;
     copy(k, cx, to, from, 0, len as usize);
-    transfer::publish(k, to, len as usize, slot);
+    transfer::publish(k, to, len as usize, slot, files);
     Ok(len)
 }
 

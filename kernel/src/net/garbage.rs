@@ -32,7 +32,7 @@ impl Garbage {
     fn end(&mut self, k: &mut Kernel, held: Held<SocketId>, refused: bool) {
         let id = held.key();
         let peer = k.net.peer_of(id).filter(|peer| k.net.are_mutual(id, *peer));
-        let Some((socket, charge)) = k.net.sockets.release(held) else {
+        let Some((mut socket, charge)) = k.net.sockets.release(held) else {
             return;
         };
         k.groups.give_back(charge);
@@ -42,10 +42,18 @@ impl Garbage {
             pair::changed(k, peer);
         }
         pair::changed(k, id);
+        if let Some(place) = k.net.names.forget(&mut socket) {
+            crate::fs::release_pos(k, place);
+        }
         if let Link::Listening { waiting, .. } = socket.link {
             self.refused.push(waiting);
         }
-        self.queues.push(socket.queue);
+        self.add(socket.queue);
+    }
+
+    /// Adds what a socket will not receive any more.
+    pub fn add(&mut self, queue: Queue) {
+        self.queues.push(queue);
     }
 
     /// Frees one thing; false when nothing is left but open files.

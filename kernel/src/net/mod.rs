@@ -5,6 +5,7 @@
 //! [`crate::io`].
 
 pub mod buffer;
+pub mod connect;
 pub mod credentials;
 pub mod flight;
 pub mod garbage;
@@ -17,12 +18,13 @@ pub mod transfer;
 use crate::arena::{Arena, Held};
 use crate::cgroup::GroupId;
 use crate::error::{Errno, NoMem};
+use crate::fs::HeldPos;
 use crate::{Kernel, key};
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use bitflags::bitflags;
 use credentials::Credentials;
 use linux_raw_sys::net as linux;
-use names::Name;
+use names::{Name, Names};
 use queue::Queue;
 
 key! {
@@ -153,9 +155,36 @@ pub struct Socket {
     pub error: Option<Errno>,
     /// What can be set.
     pub options: Options,
+    /// Its own name, not that of the socket that accepted it.
+    pub owns_name: bool,
+    /// The file that its path made.
+    pub place: Option<HeldPos>,
+    /// Its inode number.
+    pub ino: u64,
+    /// In how many messages it is itself in flight.
+    pub in_flight: u32,
+    /// How deep it is in flight; see [`flight`].
+    pub rank: u8,
 }
 
 impl Socket {
+    /// Who sends to it is to be told: it wants that, or it is not accepted yet and may want it.
+    pub fn wants_credentials(&self) -> bool {
+        self.options.pass_credentials || self.ino == 0
+    }
+
+    /// Bytes that can be received: of a datagram socket those of the first message (FIONREAD).
+    ///
+    /// # Errors
+    /// EINVAL when it listens.
+    pub fn readable(&self) -> Result<usize, Errno> {
+        match (&self.link, self.kind) {
+            (Link::Listening { .. }, _) => Err(Errno::EINVAL),
+            (_, Type::Datagram) => Ok(self.queue.records.front().map_or(0, |first| first.len)),
+            _ => Ok(self.queue.buffer.len()),
+        }
+    }
+
     /// Whom it is with, there or gone.
     pub fn link_to(&self) -> Option<SocketId> {
         match self.link {
@@ -170,6 +199,10 @@ impl Socket {
 pub struct Net {
     /// They.
     pub sockets: Arena<SocketId, Socket>,
+    /// Which of them has which name.
+    pub names: Names,
+    /// How many open files each user has in flight.
+    pub in_flight: BTreeMap<u32, u64>,
 }
 
 impl Net {
@@ -189,11 +222,29 @@ impl Net {
         self.sockets.get_mut(id).ok_or(Errno::EBADF)
     }
 
+    /// Whom a socket is with, there or gone.
+    pub fn link_of(&self, id: SocketId) -> Option<SocketId> {
+        self.sockets.get(id)?.link_to()
+    }
+
     /// The other end, or where datagrams go by default, if it is still there.
     pub fn peer_of(&self, id: SocketId) -> Option<SocketId> {
         match self.sockets.get(id)?.link {
             Link::Peer(peer) => self.sockets.get(peer).map(|_| peer),
             _ => None,
+        }
+    }
+
+    /// Bytes that were sent to the other end and not received, as buffer sizes are counted
+    /// (SIOCOUTQ).
+    ///
+    /// # Errors
+    /// EINVAL when the socket listens.
+    pub fn on_the_way(&self, id: SocketId) -> Result<usize, Errno> {
+        match &self.socket(id)?.link {
+            Link::Listening { .. } => Err(Errno::EINVAL),
+            Link::Peer(peer) => Ok(self.sockets.get(*peer).map_or(0, |peer| peer.queue.used())),
+            Link::None => Ok(0),
         }
     }
 
@@ -219,6 +270,11 @@ pub fn create(k: &mut Kernel, group: GroupId, kind: Type) -> Result<Held<SocketI
         shut: Shut::empty(),
         error: None,
         options: Options::default(),
+        owns_name: false,
+        place: None,
+        ino: 0,
+        in_flight: 0,
+        rank: 0,
     };
     Ok(k.net.sockets.insert(socket, charge))
 }

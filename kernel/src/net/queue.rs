@@ -30,11 +30,7 @@ impl Record {
     /// Whether bytes of `next` may be added to this one: nothing that goes with them would end up
     /// with others.
     pub fn takes(&self, next: &Attached) -> bool {
-        self.files.is_none() && !next.has_files && self.is_of(&next.from, &next.credentials)
-    }
-
-    fn is_of(&self, from: &Option<Name>, credentials: &Option<Credentials>) -> bool {
-        self.credentials == *credentials && self.from == *from
+        self.files.is_none() && self.credentials == next.credentials && self.from == next.from
     }
 }
 
@@ -45,8 +41,6 @@ pub struct Attached {
     pub from: Option<Name>,
     /// Who sends.
     pub credentials: Option<Credentials>,
-    /// Open files go along.
-    pub has_files: bool,
 }
 
 /// What a socket has yet to receive.

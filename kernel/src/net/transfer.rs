@@ -1,14 +1,14 @@
 //! Putting messages into the queue of a socket and taking them out: prepared, then committed.
 
 use super::buffer::Piece;
-use super::credentials::Credentials;
-use super::flight::Flight;
-use super::names::Name;
+use super::flight::{Departure, Flight};
 use super::queue::{Attached, RECORD_COST, Record};
 use super::{SocketId, Type};
 use crate::Kernel;
-use crate::cgroup::{Charge, GroupId};
+use crate::arena::Held;
+use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
+use crate::fs::FileId;
 use crate::wait::WaitKey;
 
 /// Where bytes go that are about to be copied behind a queue.
@@ -31,6 +31,7 @@ pub fn prepare(
     group: GroupId,
     len: usize,
     attached: Attached,
+    files: &Departure,
 ) -> Result<Slot, Stop> {
     let socket = k.net.sockets.get_mut(to).ok_or(Errno::EPIPE)?;
     socket
@@ -38,10 +39,12 @@ pub fn prepare(
         .buffer
         .reserve(&mut k.frames, &mut k.groups, group, len)?;
     let last = socket.queue.records.back();
-    if socket.kind == Type::Stream && last.is_some_and(|last| last.takes(&attached)) {
+    let joins = socket.kind == Type::Stream && files.is_empty();
+    if joins && last.is_some_and(|last| last.takes(&attached)) {
         return Ok(Slot::Last);
     }
-    let charge: Charge = k.groups.charge(group, RECORD_COST as u32)?;
+    let cost = RECORD_COST + files.len() * core::mem::size_of::<Held<FileId>>();
+    let charge = k.groups.charge(group, cost as u32)?;
     Ok(Slot::New(Record {
         len: 0,
         from: attached.from,
@@ -64,32 +67,24 @@ pub fn advance(k: &mut Kernel, to: SocketId, count: usize) {
 }
 
 /// Makes a message of `len` bytes that were copied visible to its receiver.
-pub fn publish(k: &mut Kernel, to: SocketId, len: usize, slot: Slot) {
-    let Some(socket) = k.net.sockets.get_mut(to) else {
-        if let Slot::New(record) = slot {
-            k.groups.give_back(record.charge);
-        }
-        return;
+pub fn publish(k: &mut Kernel, to: SocketId, len: usize, slot: Slot, files: Departure) {
+    let slot = match slot {
+        Slot::New(record) => Slot::New(Record {
+            files: files.take_off(k),
+            ..record
+        }),
+        Slot::Last => Slot::Last,
     };
-    let records = &mut socket.queue.records;
-    if let Slot::New(record) = slot {
-        records.push_back(record);
-    }
-    if let Some(last) = records.back_mut() {
-        last.len += len;
+    if let Some(socket) = k.net.sockets.get_mut(to) {
+        let records = &mut socket.queue.records;
+        if let Slot::New(record) = slot {
+            records.push_back(record);
+        }
+        if let Some(last) = records.back_mut() {
+            last.len += len;
+        }
     }
     k.waits.wake(WaitKey::SocketData(to));
-}
-
-/// What came with bytes that were received.
-#[derive(Debug, Default)]
-pub struct Came {
-    /// The name of the sender.
-    pub from: Option<Name>,
-    /// Who sent.
-    pub credentials: Option<Credentials>,
-    /// Open files.
-    pub files: Option<Flight>,
 }
 
 /// Takes bytes out of a stream's queue that were received; the files of a message come out with

@@ -1,5 +1,6 @@
 //! System calls: decode, call one function, encode. One table of numbers.
 
+mod address;
 mod attributes;
 mod clone;
 mod container;
@@ -12,6 +13,7 @@ mod files;
 mod ident;
 mod locks;
 mod memory;
+mod messages;
 mod mounts;
 mod namespaces;
 mod open;
@@ -24,6 +26,7 @@ mod process;
 mod sched;
 mod signals;
 mod sockets;
+mod sockopt;
 mod stat;
 mod system;
 mod terminal;

@@ -36,7 +36,7 @@ pub(super) const CALLS: &[Line] = &[
 ];
 
 /// A new name: its directory and itself, for what cannot end with a slash unless `dir`.
-fn new_name(k: &Kernel, parent: Parent, dir: bool) -> Result<(InodeId, Vec<u8>), Errno> {
+pub(super) fn new_name(k: &Kernel, parent: Parent, dir: bool) -> Result<(InodeId, Vec<u8>), Errno> {
     let Last::Name(name) = parent.last else {
         return Err(Errno::EEXIST);
     };

@@ -27,6 +27,8 @@ mod resolving;
 mod setid;
 mod signalfds;
 mod signals;
+mod socket_messages;
+mod socket_names;
 mod sockets;
 mod terminal;
 mod threads;
@@ -74,6 +76,8 @@ const AREAS: &[&[Case]] = &[
     proc_memory::CASES,
     proc_system::CASES,
     sockets::CASES,
+    socket_names::CASES,
+    socket_messages::CASES,
     xattrs::CASES,
     opening::CASES,
     resolving::CASES,

@@ -36,9 +36,9 @@ pub const CASES: &[Case] = &[
     ("sockets/not-a-socket", not_a_socket),
 ];
 
-type Pair = (OwnedFd, OwnedFd);
+pub(super) type Pair = (OwnedFd, OwnedFd);
 
-fn pair_with(kind: SocketType, flags: SocketFlags) -> Result<Pair, String> {
+pub(super) fn pair_with(kind: SocketType, flags: SocketFlags) -> Result<Pair, String> {
     socketpair(
         AddressFamily::UNIX,
         kind,
@@ -48,24 +48,24 @@ fn pair_with(kind: SocketType, flags: SocketFlags) -> Result<Pair, String> {
     .told("socketpair")
 }
 
-fn pair(kind: SocketType) -> Result<Pair, String> {
+pub(super) fn pair(kind: SocketType) -> Result<Pair, String> {
     pair_with(kind, SocketFlags::empty())
 }
 
 /// What the next read of up to `room` bytes gets.
-fn next(socket: &OwnedFd, room: usize) -> Result<Vec<u8>, String> {
+pub(super) fn next(socket: &OwnedFd, room: usize) -> Result<Vec<u8>, String> {
     let mut bytes = vec![0; room];
     let len = read(socket, &mut bytes).told("read")?;
     bytes.truncate(len);
     Ok(bytes)
 }
 
-fn put(socket: &OwnedFd, bytes: &[u8]) -> Verdict {
+pub(super) fn put(socket: &OwnedFd, bytes: &[u8]) -> Verdict {
     same("write", write(socket, bytes).told("write")?, bytes.len())
 }
 
 /// What poll tells at once.
-fn ready(socket: &OwnedFd, wanted: PollFlags) -> Result<PollFlags, String> {
+pub(super) fn ready(socket: &OwnedFd, wanted: PollFlags) -> Result<PollFlags, String> {
     let mut sources = [PollFd::new(socket, wanted)];
     let now = Timespec {
         tv_sec: 0,
