@@ -26,6 +26,16 @@ pub fn cases() -> Vec<Case> {
             },
         },
         Case {
+            name: "abi_logger_and_syslogd",
+            run: |door| {
+                let script = "syslogd -n -O /tmp/log & until [ -S /dev/log ]; do sleep 0.1; done; \
+                              logger -t probe hello; \
+                              until grep -q 'probe: hello' /tmp/log; do sleep 0.1; done; \
+                              kill $!; wait $!; echo logged";
+                door.sh(script)?.code(0)?.stdout_is("logged\n")?.done()
+            },
+        },
+        Case {
             name: "abi_signals_reach_the_trap",
             run: |door| {
                 door.sh("trap 'echo caught' TERM; kill -TERM $$; echo after")?

@@ -114,6 +114,8 @@ pub fn check_empty(k: &Kernel) {
     assert_eq!(k.spaces.len(), 0, "address spaces");
     assert_eq!(k.spaces.objects(), 0, "shared memory");
     assert_eq!(k.fs.files.len(), 0, "open files");
+    assert_eq!(k.net.sockets.len(), 0, "sockets");
+    assert!(k.net.in_flight.is_empty(), "files in flight");
     assert!(k.waits.is_empty(), "waiters");
     assert!(k.tasks.users.is_empty(), "users");
     assert!(k.tasks.queued.is_empty(), "queued signals of users");

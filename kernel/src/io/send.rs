@@ -97,15 +97,16 @@ fn stream(
     }
     let (group, count) = (group(k, cx)?, from.total());
     let patience = patience(k, id, message)?;
-    if shut(k, id).contains(Shut::WRITE) {
+    if cx.resume.is_none() && shut(k, id).contains(Shut::WRITE) {
         return Err(broken(k, cx, message, *done));
     }
     while *done < count {
-        if shut(k, peer).contains(Shut::READ) {
-            return Err(broken(k, cx, message, *done));
-        }
+        // Who waited while the other end went is told so.
         if let Some(error) = k.net.socket_mut(id)?.error.take() {
             return Err(error.into());
+        }
+        if shut(k, id).contains(Shut::WRITE) || shut(k, peer).contains(Shut::READ) {
+            return Err(broken(k, cx, message, *done));
         }
         let room = ready::room(k, id, peer)?;
         if room == 0 {
@@ -197,11 +198,12 @@ fn datagram(k: &mut Kernel, cx: &mut Cx, id: SocketId, from: From, message: &Out
     if len > limit.saturating_sub(OVERHEAD) as u64 {
         return Err(Errno::EMSGSIZE.into());
     }
-    if socket.shut.contains(Shut::WRITE) {
-        return Err(Errno::EPIPE.into());
-    }
+    let over = socket.shut.contains(Shut::WRITE);
     if let Some(error) = k.net.socket_mut(id)?.error.take() {
         return Err(error.into());
+    }
+    if over {
+        return Err(Errno::EPIPE.into());
     }
     let group = group(k, cx)?;
     all_ready(k, cx, from, len)?;

@@ -70,6 +70,13 @@ pub fn room(k: &Kernel, from: SocketId, to: SocketId) -> Result<usize, Errno> {
     Ok(limit.saturating_sub(used + RECORD_COST))
 }
 
+/// As [`room`], to the other end of a stream; `None` for what is no stream, or has none.
+pub fn stream_room(k: &Kernel, id: SocketId) -> Option<usize> {
+    let socket = k.net.socket(id).ok()?;
+    let peer = k.net.peer_of(id).filter(|_| socket.kind == Type::Stream)?;
+    room(k, id, peer).ok()
+}
+
 /// Whether `from` may send a message of `len` bytes now.
 ///
 /// # Errors

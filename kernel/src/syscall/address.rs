@@ -55,7 +55,7 @@ impl Address {
         }
         Ok(match name.first() {
             None => Address::Unnamed,
-            Some(0) => Address::Other((&*name).into()),
+            Some(0) => Address::Other(name.into()),
             Some(_) => {
                 let path = name.split(|byte| *byte == 0).next();
                 Address::Path(path.unwrap_or_default().into())

@@ -5,6 +5,7 @@ use crate::error::{Call, Errno, Stop};
 use crate::fs::FileId;
 use crate::fs::open::FileKind;
 use crate::fs::pages::{self, SIZE_MAX};
+use crate::net::ready;
 use crate::mm::user;
 use crate::task::files;
 use crate::wait::Resume;
@@ -125,6 +126,10 @@ fn fitting(k: &Kernel, to: FileId, bytes: &[u8]) -> usize {
         Ok(FileKind::Pipe(pipe)) => {
             let room = k.fs.pipes.get(pipe.key()).map_or(0, |p| p.room());
             room.min(bytes.len())
+        }
+        Ok(FileKind::Socket(socket)) => {
+            let room = ready::stream_room(k, socket.key());
+            room.map_or(bytes.len(), |room| room.min(bytes.len()))
         }
         _ => bytes.len(),
     }

@@ -93,14 +93,21 @@ fn open(
         socket.ino = ino;
     }
     let status = linux::O_RDWR | (flags & NONBLOCK);
-    let kind = FileKind::Socket(socket);
+    let kind = FileKind::Socket(k.net.sockets.share(&socket));
     let opened = open::insert(&mut Store::of(k), group, kind, location, status);
     Store::of(k).release_inode(inode);
-    opened.map_err(|refused| match *refused {
-        (stop, FileKind::Socket(socket)) => Box::new((stop, socket)),
-        // What went in comes back.
-        _ => unreachable!(),
-    })
+    let (opened, spare) = match opened {
+        Ok(file) => (Ok(file), Some(socket)),
+        Err(refused) => match *refused {
+            (stop, FileKind::Socket(again)) => (Err(Box::new((stop, socket))), Some(again)),
+            (stop, _) => (Err(Box::new((stop, socket))), None),
+        },
+    };
+    // One of two references.
+    if let Some(gone) = spare.and_then(|spare| k.net.sockets.release(spare)) {
+        k.groups.give_back(gone.1);
+    }
+    opened
 }
 
 /// As [`open`], for a new socket, which is lost if it cannot be opened.

@@ -327,6 +327,7 @@ impl Bench {
     pub fn end(mut self) {
         self.work();
         let now = audit::count(&self.k, &self.m);
+        assert_eq!(self.k.net.sockets.len(), 0, "sockets");
         assert_eq!(now, self.baseline, "something was left behind");
     }
 }

@@ -16,6 +16,7 @@ mod net;
 mod oom;
 mod process;
 mod smaps;
+mod sockets;
 mod stat;
 mod status;
 mod subject;

@@ -1,7 +1,8 @@
-//! /proc/PID/net: the tables of the network. There are no interfaces and no sockets, so that each
-//! is its head, byte for byte as programs know it.
+//! /proc/PID/net: the tables of the network. There are no interfaces and no sockets but those
+//! of AF_UNIX, so that each of the others is its head, byte for byte as programs know it.
 
-use super::table::{Line, file};
+use super::sockets;
+use super::table::{Line, file, long};
 use crate::Kernel;
 use crate::error::Stop;
 use crate::fs::ViewNode;
@@ -13,6 +14,7 @@ macro_rules! heads {
     ($($name:literal $head:expr, $width:literal;)*) => {
         pub(super) const LINES: &[Line] = &[
             $(file($name, |_: &mut Kernel, _: &mut dyn Machine, _: ViewNode| head($head, $width)),)*
+            long("unix", sockets::unix),
         ];
     };
 }
@@ -49,7 +51,6 @@ heads! {
     "tcp6" TCP6, 0;
     "udp" UDP, 127;
     "udp6" DATAGRAMS6, 0;
-    "unix" "Num       RefCount Protocol Flags    Type St Inode Path", 0;
 }
 
 /// A head, filled up to `width` bytes before its newline.

@@ -253,10 +253,7 @@ fn descriptors_used_up() -> Verdict {
     drop(writer);
     let old = getrlimit(Resource::Nofile);
     let current = Some(u64::from(highest) + 1);
-    let few = Rlimit {
-        current,
-        ..old.clone()
-    };
+    let few = Rlimit { current, ..old };
     setrlimit(Resource::Nofile, few).told("setrlimit")?;
     let came = receive(&other, room_for(3), RecvFlags::empty());
     setrlimit(Resource::Nofile, old).told("setrlimit")?;

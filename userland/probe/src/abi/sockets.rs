@@ -21,6 +21,7 @@ pub const CASES: &[Case] = &[
     ("sockets/families-and-types", families_and_types),
     ("sockets/end-of-file", end_of_file),
     ("sockets/nobody-reads", nobody_reads),
+    ("sockets/other-end-dies", other_end_dies),
     ("sockets/messages-to-nobody", messages_to_nobody),
     ("sockets/unread-resets", unread_resets),
     ("sockets/shutdown-one-way", shutdown_one_way),
@@ -188,6 +189,39 @@ fn nobody_reads() -> Verdict {
         let _ = handler::default(13);
         let _ = write(&one, b"x");
     })
+}
+
+fn other_end_dies() -> Verdict {
+    for kind in [SocketType::STREAM, SocketType::SEQPACKET] {
+        let (one, other) = pair(kind)?;
+        let pid = child(|| {
+            pause_ms(20);
+            0
+        })?;
+        // From now on only the child has it.
+        drop(other);
+        same("end", next(&one, 9)?, Vec::new())?;
+        ended(pid)?;
+        let (one, other) = pair(kind)?;
+        let pid = child(|| {
+            pause_ms(20);
+            0
+        })?;
+        drop(other);
+        handler::count(13, Manner::Interrupt).told("sigaction")?;
+        let mut sent = 0usize;
+        let broken = loop {
+            match write(&one, &[0; 4096]) {
+                Ok(some) => sent = sent.saturating_add(some),
+                Err(errno) => break errno,
+            }
+            check(sent < 1 << 24, || "no end".to_owned())?;
+        };
+        same("write", broken, Errno::CONNRESET)?;
+        fails("write", write(&one, b"x"), Errno::PIPE)?;
+        ended(pid)?;
+    }
+    Ok(())
 }
 
 fn messages_to_nobody() -> Verdict {
