@@ -132,7 +132,7 @@ fn files_go_along() -> Verdict {
         reader.read_to_end(&mut bytes).told("read")?;
         same("through", bytes, b"abcd".to_vec())?;
         // Without the flag.
-        send_files(&one, b"x", &[other.as_fd()]).told("sendmsg")?;
+        send_files(&one, b"x", &[one.as_fd()]).told("sendmsg")?;
         let came = receive(&other, room_for(1), RecvFlags::empty())?;
         let file = came.files.first().ok_or("no file")?;
         same("flag", fcntl_getfd(file).told("fcntl")?, FdFlags::empty())?;
@@ -273,7 +273,7 @@ fn too_many_files() -> Verdict {
         send_files(&one, b"x", &[one.as_fd(); 254]),
         Errno::INVAL,
     )?;
-    send_files(&one, b"x", &[other.as_fd(); 253]).told("sendmsg")?;
+    send_files(&one, b"x", &[one.as_fd(); 253]).told("sendmsg")?;
     let came = receive(&other, room_for(253), RecvFlags::empty())?;
     same("files", came.files.len(), 253)
 }
