@@ -55,6 +55,10 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi threads"),
         },
         Case {
+            name: "inside_std_threads",
+            run: |door| tap(door, "threads"),
+        },
+        Case {
             name: "inside_children",
             run: |door| tap(door, "probe abi children"),
         },

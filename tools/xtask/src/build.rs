@@ -11,11 +11,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The programs of the initramfs: (package, binary).
-pub const PROGRAMS: [(&str, &str); 3] = [
+pub const PROGRAMS: [(&str, &str); 4] = [
     ("berth-init", "init"),
     ("berth-oci-shim", "oci"),
     ("berth-probe", "probe"),
+    CATCHES_PANICS,
 ];
+
+/// The one of them that is built to unwind.
+const CATCHES_PANICS: (&str, &str) = ("berth-threads", "threads");
 
 /// Builds all that a boot needs.
 pub fn all(paths: &Paths) -> Result<()> {
@@ -65,19 +69,35 @@ pub fn bare_cargo(
 
 /// Builds the programs; the results are in [`Paths::guest_programs`].
 pub fn userland(paths: &Paths, compilers: &Compilers) -> Result<()> {
+    let (unwinding, others): (Vec<_>, Vec<_>) =
+        (PROGRAMS.into_iter()).partition(|program| *program == CATCHES_PANICS);
     let mut cargo = musl_cargo(paths, compilers, "static")?;
+    cargo.args(["--profile", "small"]);
+    programs(paths, cargo, &others)?;
+    let mut cargo = musl_cargo(paths, compilers, "static")?;
+    cargo.args(["--profile", "unwinding"]);
+    if compilers.for_target(USERLAND)?.build_std {
+        cargo
+            .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_unwind")
+            .env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "panic-unwind");
+    }
+    programs(paths, cargo, &unwinding)
+}
+
+/// Builds some of them and puts them where the archive takes them from.
+fn programs(paths: &Paths, mut cargo: Command, programs: &[(&str, &str)]) -> Result<()> {
     cargo
-        .args(["--profile", "small", "--target-dir"])
+        .arg("--target-dir")
         .arg(paths.target().join("userland"));
     hush(&mut cargo, &paths.guest_programs());
-    for (package, _) in PROGRAMS {
+    for (package, _) in programs {
         cargo.args(["--package", package]);
     }
     let built = executables(&mut cargo)?;
-    for (package, binary) in PROGRAMS {
+    for (package, binary) in programs {
         let program = built
             .iter()
-            .find(|path| path.file_name().is_some_and(|name| name == binary))
+            .find(|path| path.file_name().is_some_and(|name| name == *binary))
             .with_context(|| format!("the package {package} made no program {binary}"))?;
         install(program, &paths.guest_programs().join(binary))?;
     }
