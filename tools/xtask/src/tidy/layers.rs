@@ -16,6 +16,7 @@ const CRATES: [(&str, &[&str]); 12] = [
     ("berth-oci-shim", &["berth-abi", "berth-sys"]),
     ("berth-probe", &["berth-abi", "berth-sys"]),
     ("berth-programs", &[]),
+    ("berth-threads", &[]),
     ("berth-tests", &[]),
     ("xtask", &[]),
 ];
