@@ -5,7 +5,7 @@ use super::{Findings, Source};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Our crates and which of ours each may use. A crate that is not listed is a finding: a new layer needs a decision.
-const CRATES: [(&str, &[&str]); 12] = [
+const CRATES: [(&str, &[&str]); 13] = [
     ("berth-oci", &[]),
     ("berth-abi", &[]),
     ("berth-kernel", &["berth-abi", "berth-oci"]),
