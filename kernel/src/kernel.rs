@@ -340,6 +340,7 @@ impl Kernel {
     }
 
     fn queue_woken(&mut self) {
+        event::spread(&mut self.fs, &mut self.waits);
         for id in self.waits.take_woken() {
             if (self.tasks.tasks.get(id)).is_some_and(|t| t.state == RunState::Parked) {
                 self.set_runnable(id);
@@ -426,7 +427,10 @@ impl Kernel {
         let timers = timer::next_deadline(&self.tasks);
         let hooks = self.containers.next_deadline();
         let console = self.terminals.next_deadline();
-        let waits = self.waits.next_deadline();
+        let waits = match self.waits.watches.are_due() {
+            true => 0,
+            false => self.waits.next_deadline(),
+        };
         let events = event::next_deadline(&self.fs);
         waits.min(timers).min(hooks).min(console).min(events)
     }

@@ -4,6 +4,10 @@
 //! parked on the keys in it; [`Waits::wake`] on one of them, the deadline or a signal makes it
 //! runnable, and its handler is called again with the [`Resume`] it left. A blocked call is data.
 
+mod watch;
+
+pub use watch::{Watch, Watcher, Watches};
+
 use crate::task::TaskId;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -11,6 +15,8 @@ use alloc::vec::Vec;
 /// What a task can wait for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum WaitKey {
+    /// Anything at all that somebody could wait for.
+    Any,
     /// A pipe or fifo has something to read, or lost its last writer.
     PipeData(crate::fs::PipeId),
     /// A pipe or fifo has room, or lost its last reader.
@@ -78,6 +84,8 @@ pub struct Resume {
     pub saved_mask: Option<u64>,
     /// A number of the call's own: the vfork child's tid, a step, ...
     pub word: u64,
+    /// [`Waits::events`] when a long look at many files began.
+    pub events: u64,
 }
 
 /// A call that waits.
@@ -89,15 +97,28 @@ pub struct Pending {
     pub keys: Vec<WaitKey>,
     /// What a signal does to it.
     pub restart: Restart,
+    /// It only lets others run: made again at once, with its deadline for later.
+    pub turn: bool,
 }
 
 impl Pending {
+    /// A call that has done much: others have their turn, then it goes on.
+    pub fn turn(restart: Restart) -> Pending {
+        Pending {
+            resume: Resume::default(),
+            keys: Vec::new(),
+            restart,
+            turn: true,
+        }
+    }
+
     /// A call that waits for one thing.
     pub fn on(key: WaitKey, restart: Restart) -> Pending {
         Pending {
             resume: Resume::default(),
             keys: alloc::vec![key],
             restart,
+            turn: false,
         }
     }
     /// With what the handler wants to remember.
@@ -118,6 +139,10 @@ pub struct Waits {
     parked: BTreeMap<TaskId, Parked>,
     woken: Vec<TaskId>,
     sequence: u64,
+    /// How often something was woken.
+    events: u64,
+    /// Who is told besides.
+    pub watches: Watches,
 }
 
 impl Waits {
@@ -152,7 +177,10 @@ impl Waits {
 
     /// Wakes everybody who waits for `key`, first come first.
     pub fn wake(&mut self, key: WaitKey) {
+        self.events += 1;
         self.wake_some(key, usize::MAX);
+        self.wake_some(WaitKey::Any, usize::MAX);
+        self.watches.ring(key);
     }
 
     /// Wakes at most `most` of those who wait for `key`; returns how many.
@@ -225,9 +253,14 @@ impl Waits {
         parked.is_some_and(|(nodes, _)| nodes.iter().any(|node| node.0 == key))
     }
 
-    /// Parked tasks, for the audit.
+    /// How often something has happened: whether anything did since.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Parked tasks and watches, for the audit.
     pub fn len(&self) -> usize {
-        self.by_key.len() + self.by_time.len()
+        self.by_key.len() + self.by_time.len() + self.watches.len()
     }
 
     /// Nobody waits.

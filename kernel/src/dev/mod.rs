@@ -181,6 +181,12 @@ pub fn write(
     }
 }
 
+/// Whether Linux's driver lets programs wait for a device (epoll(7)): for random numbers and the
+/// log it does, though here they are always ready.
+pub fn can_wait(device: &Number) -> bool {
+    !matches!((device.major, device.minor), (1, 3 | 5 | 7 | 9))
+}
+
 /// What a device is ready for, always: POLLIN, POLLOUT.
 pub fn poll(device: Device) -> u32 {
     match device {

@@ -60,6 +60,14 @@ impl InodeId {
     };
 }
 
+impl FileId {
+    /// Below every other key, where a search begins.
+    pub(crate) const LOWEST: FileId = FileId {
+        index: 0,
+        generation: 0,
+    };
+}
+
 /// A node of a view: a file system that shows other objects (procfs, nsfs). The numbers are the
 /// view's own; fs never looks inside.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -217,6 +225,9 @@ pub struct Actor<'a> {
     pub now: Time,
 }
 
+/// A watched file, the epoll, and the number that the file was added under.
+type Watched = (FileId, FileId, u32);
+
 /// All files.
 #[derive(Default)]
 pub struct Fs {
@@ -249,6 +260,8 @@ pub struct Fs {
     homes: home::Homes,
     /// When timers go off that are files (timerfd_create(2)): monotonic nanoseconds.
     pub(crate) timers: BTreeSet<(u64, FileId)>,
+    /// Which files are watched by which epolls, under which numbers.
+    watched: BTreeSet<Watched>,
     /// The last number given to a counter (eventfd(2)).
     last_counter: u32,
 }

@@ -271,6 +271,7 @@ impl Store<'_> {
         self.groups.give_back(charge);
         let (read, write) = (file.reads(), file.writes());
         self.fs.count_writer(&file, false);
+        self.forget_watched(id);
         let node = file.at.pos().node;
         super::lock::forget(self, id, node);
         super::record::closed(self, node, super::record::Owner::File(id));

@@ -1,7 +1,8 @@
 //! The end of inodes and mounts: freed at once when little is left, else by a job.
 
+use super::event::epoll::{self, Items};
 use super::inode::{Entry, Inode, Kind, Name};
-use super::{InodeId, MountId, Store, pipe};
+use super::{FileId, InodeId, MountId, Store, pipe};
 use crate::arena::Held;
 use crate::machine::Frame;
 use crate::work::Job;
@@ -16,6 +17,10 @@ pub struct Teardown {
     entries: BTreeMap<Name, Entry>,
     /// Directories below, whose entries come next.
     below: Vec<BTreeMap<Name, Entry>>,
+    /// Files that are gone, which epolls watch.
+    watched: Vec<FileId>,
+    /// Epolls that are gone, and what they watch.
+    epolls: Vec<(FileId, Items)>,
     /// Mounts taken out of their tree, with what is still mounted on them.
     mounts: Vec<Held<MountId>>,
 }
@@ -40,6 +45,24 @@ impl Store<'_> {
     pub fn release_tree(&mut self, top: Held<MountId>) {
         self.finish_or_queue(Teardown {
             mounts: alloc::vec![top],
+            ..Teardown::default()
+        });
+    }
+
+    /// Takes a file that is gone out of the epolls that watch it.
+    pub(super) fn forget_watched(&mut self, file: FileId) {
+        if epoll::watched(self.fs, file).next().is_some() {
+            self.finish_or_queue(Teardown {
+                watched: alloc::vec![file],
+                ..Teardown::default()
+            });
+        }
+    }
+
+    /// Gives back what an epoll watches that is gone.
+    pub(super) fn release_items(&mut self, id: FileId, items: Items) {
+        self.finish_or_queue(Teardown {
+            epolls: alloc::vec![(id, items)],
             ..Teardown::default()
         });
     }
@@ -92,6 +115,15 @@ pub fn step(st: &mut Store, mut job: Teardown) -> Option<Teardown> {
             st.frames.release(st.groups, frame);
         } else if let Some((_, entry)) = job.entries.pop_first() {
             drop_entry(st, entry, &mut job);
+        } else if let Some(file) = job.watched.pop() {
+            if epoll::forget_one(st, file) {
+                job.watched.push(file);
+            }
+        } else if let Some((id, mut items)) = job.epolls.pop() {
+            if let Some((target, item)) = items.pop_first() {
+                epoll::drop_item(st, id, target, item);
+                job.epolls.push((id, items));
+            }
         } else if let Some(entries) = job.below.pop() {
             job.entries = entries;
         } else {

@@ -1,8 +1,10 @@
 //! Readiness and control of open files (poll(2), ioctl(2)).
 
+use super::epoll::{self, Effort};
 use super::read::find_device;
 use super::terminal;
 use crate::error::{Call, Errno};
+use crate::fs::event::Keys;
 use crate::fs::open::FileKind;
 use crate::fs::{FileId, pages, pipe};
 use crate::mm::user;
@@ -31,11 +33,28 @@ impl Readiness {
     }
 }
 
-/// What an open file is ready for now, and what wakes those who wait for a change.
+/// What an open file is ready for now, and what wakes those who wait for a change; `None` when to
+/// see that takes more than this trap.
 ///
 /// # Errors
 /// EBADF when it is gone.
-pub fn poll(k: &mut Kernel, cx: &mut Cx, id: FileId) -> Result<Readiness, Errno> {
+pub fn poll(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: FileId,
+    effort: &mut Effort,
+) -> Result<Option<Readiness>, Errno> {
+    if !effort.spend() {
+        return Ok(None);
+    }
+    if k.fs.epoll(id).is_ok() {
+        return epoll::poll(k, cx, id, effort);
+    }
+    poll_plain(k, cx, id).map(Some)
+}
+
+/// What a file that is no epoll is ready for.
+fn poll_plain(k: &mut Kernel, cx: &mut Cx, id: FileId) -> Result<Readiness, Errno> {
     const ALWAYS: u32 = linux::POLLIN | linux::POLLOUT | linux::POLLRDNORM | linux::POLLWRNORM;
     let file = k.fs.file(id)?;
     match &file.kind {
@@ -76,6 +95,38 @@ pub fn poll(k: &mut Kernel, cx: &mut Cx, id: FileId) -> Result<Readiness, Errno>
             })
         }
     }
+}
+
+/// Whether it makes sense to wait for a file: not for those that are always ready.
+///
+/// # Errors
+/// EBADF when it is gone.
+pub fn can_wait(k: &Kernel, id: FileId) -> Result<bool, Errno> {
+    Ok(match &k.fs.file(id)?.kind {
+        FileKind::Regular(_) | FileKind::Dir(_) | FileKind::View(_) | FileKind::Path => false,
+        FileKind::Device(device) => dev::can_wait(device),
+        FileKind::Pipe(_) | FileKind::Event(_) | FileKind::Socket(_) | FileKind::Terminal(_) => {
+            true
+        }
+    })
+}
+
+/// What to watch of a file for these events. Who asks for one direction is not told of the other,
+/// unless the file has no more than that one.
+///
+/// # Errors
+/// EBADF when it is gone.
+pub fn keys(k: &mut Kernel, cx: &mut Cx, id: FileId, events: u32) -> Result<Keys, Errno> {
+    const ROOM: u32 = linux::POLLOUT | linux::POLLWRNORM | linux::POLLWRBAND;
+    const DATA: u32 =
+        linux::POLLIN | linux::POLLPRI | linux::POLLRDNORM | linux::POLLRDBAND | linux::EPOLLRDHUP;
+    if k.fs.epoll(id).is_ok() {
+        return Ok([Some(WaitKey::FileData(id)), None]);
+    }
+    let Readiness { data, room, .. } = poll_plain(k, cx, id)?;
+    let data = data.filter(|_| room.is_none() || events & DATA != 0);
+    let room = room.filter(|_| data.is_none() || events & ROOM != 0);
+    Ok([data, room])
 }
 
 /// Linux's drivers tell POLLRDNORM with POLLIN and POLLWRNORM with POLLOUT.

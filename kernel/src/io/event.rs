@@ -38,6 +38,7 @@ pub(super) fn read(
             let mask = *mask;
             return signals(k, cx, mask, segments, nonblocking, done);
         }
+        Event::Epoll(_) => return Err(Errno::EINVAL.into()),
         _ => NUMBER,
     };
     if total(segments) < least {
@@ -69,7 +70,7 @@ fn waiting(k: &mut Kernel, cx: &Cx, id: FileId) -> Result<Option<u64>, Errno> {
             let ticks = event::settle(&mut k.fs, id, cx.now, false)?.ticks();
             Ok(Some(ticks).filter(|ticks| *ticks > 0))
         }
-        Event::Signals(_) => Err(Errno::EINVAL),
+        Event::Signals(_) | Event::Epoll(_) => Err(Errno::EINVAL),
     }
 }
 
@@ -187,6 +188,8 @@ pub(super) fn poll(k: &Kernel, cx: &Cx, id: FileId) -> Result<Readiness, Errno> 
             ready.events = readable(signal::pending(k, cx.task) & mask != 0);
             ready.data = Some(WaitKey::Signals(k.tasks.task(cx.task)?.process));
         }
+        // Looked at before it came here.
+        Event::Epoll(_) => {}
     }
     Ok(ready)
 }

@@ -6,6 +6,7 @@
 
 mod control;
 mod discard;
+pub mod epoll;
 mod event;
 mod extent;
 mod list;
@@ -15,7 +16,7 @@ mod send;
 pub mod terminal;
 mod write;
 
-pub use control::{Readiness, ioctl, poll};
+pub use control::{Readiness, can_wait, ioctl, keys, poll};
 pub use discard::{discard, discard_step, drop_socket, release};
 pub use extent::{punch, reserve, truncate};
 pub use list::{Form, getdents};
@@ -166,16 +167,10 @@ fn remember(cx: &mut Cx, done: u64) {
 /// Lets others run and goes on: a call that has moved much.
 pub fn take_turns(cx: &Cx, done: u64) -> Stop {
     let resume = Resume {
-        deadline: Some(cx.now),
         done,
         ..cx.resume.unwrap_or_default()
     };
-    let pending = Pending {
-        resume,
-        keys: alloc::vec::Vec::new(),
-        restart: Restart::Sys,
-    };
-    Stop::Wait(pending)
+    Stop::Wait(Pending::turn(Restart::Sys).with(resume))
 }
 
 /// Whether somebody has an end of a fifo whose open(2) has yet to be made again.

@@ -378,16 +378,11 @@ fn view_bytes(
     let again = cx.resume.is_some_and(|r| r.word == GOES_ON);
     if done == 0 && views::advance(k, cx.m, id, position, again)? == views::Place::Later {
         let resume = Resume {
-            deadline: Some(cx.now),
             word: GOES_ON,
             ..cx.resume.unwrap_or_default()
         };
-        let pending = Pending {
-            resume,
-            keys: Vec::new(),
-            restart: Restart::NoIntr,
-        };
-        return Err(Stop::Wait(pending));
+        let pending = Pending::turn(Restart::NoIntr);
+        return Err(Stop::Wait(pending.with(resume)));
     }
     let bytes = views::bytes(k, id, position);
     let piece = bytes.get(..max as usize).unwrap_or(bytes);

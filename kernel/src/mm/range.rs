@@ -287,9 +287,6 @@ pub fn again(now: u64, word: u64) -> Stop {
         word,
         ..Default::default()
     };
-    Stop::Wait(crate::wait::Pending {
-        resume,
-        keys: Vec::new(),
-        restart: crate::wait::Restart::NoIntr,
-    })
+    let pending = crate::wait::Pending::turn(crate::wait::Restart::NoIntr);
+    Stop::Wait(pending.with(resume))
 }

@@ -6,6 +6,7 @@ mod clone;
 mod container;
 mod content;
 mod copies;
+mod epoll;
 mod events;
 mod exec;
 mod fcntl;
@@ -24,6 +25,7 @@ mod prctl;
 mod privileges;
 mod process;
 mod sched;
+mod select;
 mod signals;
 mod sockets;
 mod sockopt;
@@ -53,6 +55,7 @@ const LINUX_END: usize = 480;
 /// Every area's lines.
 const AREAS: &[&[Line]] = &[
     clone::CALLS,
+    epoll::CALLS,
     events::CALLS,
     attributes::CALLS,
     content::CALLS,
@@ -71,6 +74,7 @@ const AREAS: &[&[Line]] = &[
     privileges::CALLS,
     process::CALLS,
     sched::CALLS,
+    select::CALLS,
     signals::CALLS,
     sockets::CALLS,
     stat::CALLS,
@@ -178,6 +182,11 @@ fn settle(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6], result: Call
         }
         Err(Stop::Wait(pending)) => {
             let resume = Some(pending.resume);
+            let until = if pending.turn {
+                Some(cx.now)
+            } else {
+                pending.resume.deadline
+            };
             remember(
                 k,
                 cx,
@@ -194,8 +203,7 @@ fn settle(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6], result: Call
                     task.state = RunState::Parked;
                     task.usage.waits = task.usage.waits.saturating_add(1);
                 }
-                k.waits
-                    .park(cx.task, &pending.keys, pending.resume.deadline);
+                k.waits.park(cx.task, &pending.keys, until);
             }
             return;
         }

@@ -1,8 +1,9 @@
-//! Waiting for descriptors (poll(2), select(2)).
+//! Waiting for descriptors (poll(2)); what it has in common with select(2) and epoll_wait(2).
 
 use super::Line;
 use crate::error::{Call, Errno, Stop};
-use crate::mm::user::{self, UserOut};
+use crate::io::epoll::Effort;
+use crate::mm::user;
 use crate::task::{files, signal};
 use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::wire::{get_u32, get_u64};
@@ -13,20 +14,25 @@ use linux_raw_sys::general as linux;
 pub(super) const CALLS: &[Line] = &[
     (linux::__NR_poll, "poll", poll),
     (linux::__NR_ppoll, "ppoll", ppoll),
-    (linux::__NR_select, "select", select),
-    (linux::__NR_pselect6, "pselect6", pselect6),
 ];
 
-/// When a call gives up: nanoseconds from now, or never.
-fn deadline(cx: &Cx, nanos: Option<u64>) -> Option<u64> {
-    match cx.resume {
-        Some(resume) => resume.deadline,
-        None => nanos.map(|n| cx.now.saturating_add(n)),
+/// Notes, the first time that a call is made, when it gives up: nanoseconds from now, or never.
+pub(super) fn begin(cx: &mut Cx, nanos: Option<u64>) {
+    if cx.resume.is_none() {
+        cx.resume = Some(Resume {
+            deadline: nanos.map(|n| cx.now.saturating_add(n)),
+            ..Resume::default()
+        });
     }
 }
 
 /// Nanoseconds of a struct timespec (units of 1) or timeval (units of 1000); 0 is no time.
-fn time_arg(k: &mut Kernel, cx: &mut Cx, addr: u64, unit: u64) -> Result<Option<u64>, Stop> {
+pub(super) fn time_arg(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    addr: u64,
+    unit: u64,
+) -> Result<Option<u64>, Stop> {
     if addr == 0 {
         return Ok(None);
     }
@@ -42,33 +48,53 @@ fn time_arg(k: &mut Kernel, cx: &mut Cx, addr: u64, unit: u64) -> Result<Option<
 
 fn poll(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let timeout = a[2] as u32 as i32;
-    let nanos = u64::try_from(timeout).ok().map(|ms| ms * 1_000_000);
-    let deadline = deadline(cx, nanos);
-    let result = poll_set(k, cx, a[0], a[1]);
-    conclude(k, cx, result, deadline, Restart::Block)
+    begin(cx, u64::try_from(timeout).ok().map(|ms| ms * 1_000_000));
+    let result = poll_set(k, cx, a[0], a[1], Restart::Block);
+    conclude(k, cx, result, Restart::Block)
 }
 
 fn ppoll(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let nanos = time_arg(k, cx, a[2], 1)?;
-    let deadline = deadline(cx, nanos);
-    set_mask(k, cx, a[3], a[4], deadline)?;
-    let result = poll_set(k, cx, a[0], a[1]);
-    conclude(k, cx, result, deadline, Restart::NoHand)
+    begin(cx, nanos);
+    set_mask(k, cx, a[3], a[4])?;
+    let result = poll_set(k, cx, a[0], a[1], Restart::NoHand);
+    let call = conclude(k, cx, result, Restart::NoHand);
+    tell_time(k, cx, a[2], 1, &call);
+    call
+}
+
+/// Tells the time that is left when a call ends or is interrupted, as Linux does. Where it cannot
+/// be told, the result still can (select(2), "Notes").
+pub(super) fn tell_time(k: &mut Kernel, cx: &mut Cx, addr: u64, unit: u64, call: &Call) {
+    let ends = match call {
+        Ok(_) => true,
+        Err(Stop::Wait(pending)) => !pending.turn && signal::interrupts(k, cx.task),
+        Err(_) => false,
+    };
+    if addr == 0 || !ends {
+        return;
+    }
+    let deadline = cx.resume.and_then(|resume| resume.deadline);
+    let left = deadline.map_or(0, |at| at.saturating_sub(cx.now));
+    let (sec, part) = (left / 1_000_000_000, left % 1_000_000_000 / unit);
+    if let Ok(out) = user::prepare(k, cx, addr, 16) {
+        user::put(k, cx, &out, 0, &sec.to_le_bytes());
+        user::put(k, cx, &out, 8, &part.to_le_bytes());
+    }
 }
 
 /// What is ready, and what wakes if nothing is.
-struct Looked {
-    count: u64,
-    keys: Vec<WaitKey>,
+pub(super) struct Looked {
+    pub(super) count: u64,
+    pub(super) keys: Vec<WaitKey>,
 }
 
 /// Ends the call when something is ready or the time is over, else waits. The mask that was set
 /// for the time of the call is put back when the call ends here.
-fn conclude(
+pub(super) fn conclude(
     k: &mut Kernel,
     cx: &mut Cx,
     result: Result<Looked, Stop>,
-    deadline: Option<u64>,
     restart: Restart,
 ) -> Call {
     let looked = match result {
@@ -80,29 +106,32 @@ fn conclude(
             return Err(stop);
         }
     };
-    if looked.count > 0 || deadline.is_some_and(|at| cx.now >= at) {
+    if looked.count > 0 || is_over(cx) {
         restore_mask(k, cx);
         return Ok(looked.count);
     }
-    let resume = Resume {
-        deadline,
-        ..cx.resume.unwrap_or_default()
+    let resume = cx.resume.unwrap_or_default();
+    let waiting = Resume {
+        deadline: resume.deadline,
+        saved_mask: resume.saved_mask,
+        ..Resume::default()
     };
     Err(Stop::Wait(Pending {
-        resume,
+        resume: waiting,
         keys: looked.keys,
         restart,
+        turn: false,
     }))
 }
 
+/// The time that the call may take is over.
+pub(super) fn is_over(cx: &Cx) -> bool {
+    let deadline = cx.resume.and_then(|resume| resume.deadline);
+    deadline.is_some_and(|at| cx.now >= at)
+}
+
 /// Sets the signal mask for the time of the call, once.
-fn set_mask(
-    k: &mut Kernel,
-    cx: &mut Cx,
-    addr: u64,
-    size: u64,
-    deadline: Option<u64>,
-) -> Result<(), Stop> {
+pub(super) fn set_mask(k: &mut Kernel, cx: &mut Cx, addr: u64, size: u64) -> Result<(), Stop> {
     if addr == 0 || cx.resume.is_some_and(|r| r.saved_mask.is_some()) {
         return Ok(());
     }
@@ -114,7 +143,6 @@ fn set_mask(
     let resume = cx.resume.unwrap_or_default();
     cx.resume = Some(Resume {
         saved_mask: Some(old),
-        deadline,
         ..resume
     });
     Ok(())
@@ -126,209 +154,145 @@ fn restore_mask(k: &mut Kernel, cx: &Cx) {
     }
 }
 
-fn poll_set(k: &mut Kernel, cx: &mut Cx, addr: u64, count: u64) -> Result<Looked, Stop> {
+/// Bytes of a struct pollfd.
+const ENTRY: u64 = 8;
+/// Entries that are looked at together.
+const CHUNK: u64 = 64;
+
+/// Looks at a set. What takes more than one trap goes on where it was; whoever then has to wait
+/// waits for anything at all, and what happened since the look began makes it look again.
+fn poll_set(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    addr: u64,
+    count: u64,
+    restart: Restart,
+) -> Result<Looked, Stop> {
     let count = u64::from(count as u32);
     if count > files::limit(k, cx.task) {
         return Err(Errno::EINVAL.into());
     }
-    let bytes = (count * 8) as usize;
-    let mut set = zeros(bytes)?;
-    copy_in(k, cx, addr, &mut set)?;
-    let outs = prepare(k, cx, addr, bytes as u64)?;
-    let mut looked = Looked {
-        count: 0,
-        keys: Vec::new(),
-    };
-    for entry in set.chunks_exact_mut(8) {
-        let fd = get_u32(entry, 0);
-        let wanted = get_u32(entry, 4) & 0xffff;
+    let mut scan = Scan::of(k, cx);
+    while scan.at < count {
+        let at = addr.saturating_add(scan.at * ENTRY);
+        let len = CHUNK.min(count - scan.at) * ENTRY;
+        let mut entries = [0; (CHUNK * ENTRY) as usize];
+        let entries = entries.get_mut(..len as usize).unwrap_or_default();
+        user::copy_in(k, cx, at, entries)?;
+        let out = user::prepare(k, cx, at, len)?;
+        for (n, entry) in entries.chunks_exact_mut(ENTRY as usize).enumerate() {
+            let wanted = get_u32(entry, 4) & 0xffff;
+            let Some(ready) = scan.look(k, cx, get_u32(entry, 0), wanted)? else {
+                return Err(scan.turn(cx, restart));
+            };
+            user::put(
+                k,
+                cx,
+                &out,
+                n as u64 * ENTRY + 6,
+                &(ready as u16).to_le_bytes(),
+            );
+        }
+    }
+    scan.end(k, cx, restart)
+}
+
+/// How far a look at many descriptors has come.
+pub(super) struct Scan {
+    /// The next one.
+    at: u64,
+    /// How many were ready.
+    found: u64,
+    /// [`crate::wait::Waits::events`] when it began.
+    events: u64,
+    /// What wakes those who wait; `None` when this is not the first trap of the look.
+    keys: Option<Vec<WaitKey>>,
+    effort: Effort,
+}
+
+impl Scan {
+    /// Goes on with the look that the call remembers, or begins.
+    fn of(k: &Kernel, cx: &Cx) -> Scan {
+        let resume = cx.resume.unwrap_or_default();
+        let (at, found) = (resume.word & u64::from(u32::MAX), resume.word >> 32);
+        Scan {
+            at,
+            found,
+            events: if at > 0 {
+                resume.events
+            } else {
+                k.waits.events()
+            },
+            keys: (at == 0).then(Vec::new),
+            effort: Effort::default(),
+        }
+    }
+
+    /// What of `wanted` the next descriptor is ready for, with what is always told; `None` when
+    /// this trap has done enough.
+    fn look(
+        &mut self,
+        k: &mut Kernel,
+        cx: &mut Cx,
+        fd: u32,
+        wanted: u32,
+    ) -> Result<Option<u32>, Stop> {
         let ready = match fd as i32 {
-            fd if fd < 0 => 0,
-            _ => look(k, cx, u64::from(fd), wanted, &mut looked.keys)?,
+            fd if fd < 0 => Some(0),
+            _ => look(k, cx, fd, wanted, (&mut self.keys, &mut self.effort))?,
         };
-        looked.count += u64::from(ready != 0);
-        if let Some(events) = entry.get_mut(6..8) {
-            events.copy_from_slice(&(ready as u16).to_le_bytes());
+        if let Some(ready) = ready {
+            self.at += 1;
+            self.found += u64::from(ready != 0);
         }
+        Ok(ready)
     }
-    put(k, cx, &outs, &set);
-    Ok(looked)
+
+    /// Others have their turn, then it goes on.
+    fn turn(&self, cx: &Cx, restart: Restart) -> Stop {
+        let resume = Resume {
+            word: self.at | self.found << 32,
+            events: self.events,
+            ..cx.resume.unwrap_or_default()
+        };
+        Stop::Wait(Pending::turn(restart).with(resume))
+    }
+
+    /// All were looked at.
+    fn end(mut self, k: &Kernel, cx: &Cx, restart: Restart) -> Result<Looked, Stop> {
+        let missed = self.keys.is_none() && self.events != k.waits.events();
+        if self.found == 0 && missed && !is_over(cx) {
+            self.at = 0;
+            return Err(self.turn(cx, restart));
+        }
+        Ok(Looked {
+            count: self.found,
+            keys: self.keys.unwrap_or_else(|| alloc::vec![WaitKey::Any]),
+        })
+    }
 }
 
-/// What of `wanted` a descriptor is ready for, with what is always told.
-fn look(
+/// What of `wanted` a descriptor is ready for, with what is always told; `None` when this trap
+/// has done enough.
+pub(super) fn look(
     k: &mut Kernel,
     cx: &mut Cx,
-    fd: u64,
+    fd: u32,
     wanted: u32,
-    keys: &mut Vec<WaitKey>,
-) -> Result<u32, Stop> {
-    let Ok(id) = files::any_file(k, cx.task, fd) else {
-        return Ok(linux::POLLNVAL);
+    (keys, effort): (&mut Option<Vec<WaitKey>>, &mut Effort),
+) -> Result<Option<u32>, Stop> {
+    let Ok(id) = files::file(k, cx.task, u64::from(fd)) else {
+        return Ok(Some(linux::POLLNVAL));
     };
+    let Some(ready) = io::poll(k, cx, id, effort)? else {
+        return Ok(None);
+    };
+    if let Some(keys) = keys {
+        for key in [ready.data, ready.room].into_iter().flatten() {
+            keys.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            keys.push(key);
+        }
+    }
     let always = linux::POLLERR | linux::POLLHUP | linux::POLLNVAL;
-    let ready = io::poll(k, cx, id)?;
-    let new = [ready.data, ready.room];
-    for key in new.into_iter().flatten() {
-        keys.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        keys.push(key);
-    }
-    Ok(ready.events & (wanted | always))
-}
-
-fn zeros(len: usize) -> Result<Vec<u8>, Errno> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
-    bytes.resize(len, 0);
-    Ok(bytes)
-}
-
-/// A set may be longer than one pass of 64 KiB.
-fn copy_in(k: &mut Kernel, cx: &mut Cx, addr: u64, to: &mut [u8]) -> Result<(), Stop> {
-    let mut at = addr;
-    for part in to.chunks_mut(io::PASS as usize) {
-        user::copy_in(k, cx, at, part)?;
-        at = at.checked_add(part.len() as u64).ok_or(Errno::EFAULT)?;
-    }
-    Ok(())
-}
-
-fn prepare(k: &mut Kernel, cx: &mut Cx, addr: u64, len: u64) -> Result<Vec<UserOut>, Stop> {
-    let mut outs = Vec::new();
-    let mut done = 0;
-    while done < len {
-        let at = addr.checked_add(done).ok_or(Errno::EFAULT)?;
-        let out = user::prepare(k, cx, at, (len - done).min(io::PASS))?;
-        done += out.len();
-        outs.push(out);
-    }
-    Ok(outs)
-}
-
-fn put(k: &mut Kernel, cx: &mut Cx, outs: &[UserOut], bytes: &[u8]) {
-    let mut rest = bytes;
-    for out in outs {
-        let (part, more) = rest.split_at(rest.len().min(out.len() as usize));
-        user::put(k, cx, out, 0, part);
-        rest = more;
-    }
-}
-
-fn select(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let nanos = time_arg(k, cx, a[4], 1000)?;
-    let deadline = deadline(cx, nanos);
-    select_until(k, cx, a, deadline, 1000)
-}
-
-fn pselect6(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let nanos = time_arg(k, cx, a[4], 1)?;
-    let deadline = deadline(cx, nanos);
-    if a[5] != 0 {
-        let mut both = [0; 16];
-        user::copy_in(k, cx, a[5], &mut both)?;
-        set_mask(k, cx, get_u64(&both, 0), get_u64(&both, 8), deadline)?;
-    }
-    select_until(k, cx, a, deadline, 1)
-}
-
-/// The sets that come back only when the call ends: while it waits they still ask.
-fn select_until(
-    k: &mut Kernel,
-    cx: &mut Cx,
-    a: &[u64; 6],
-    deadline: Option<u64>,
-    unit: u64,
-) -> Call {
-    let mut sets = Sets::default();
-    let result = select_sets(k, cx, a, &mut sets);
-    let call = conclude(k, cx, result, deadline, Restart::NoHand);
-    if call.is_ok() {
-        for (set, out) in sets.bits.iter().zip(&sets.outs) {
-            put(k, cx, out, set);
-        }
-        tell_time(k, cx, a[4], deadline, unit);
-    }
-    call
-}
-
-/// Tells the time that is left, as Linux's select does. Where it cannot be told, the result still
-/// can (select(2), "Notes").
-fn tell_time(k: &mut Kernel, cx: &mut Cx, addr: u64, deadline: Option<u64>, unit: u64) {
-    let left = deadline.map_or(0, |at| at.saturating_sub(cx.now));
-    let (sec, part) = (left / 1_000_000_000, left % 1_000_000_000 / unit);
-    if addr == 0 {
-        return;
-    }
-    if let Ok(out) = user::prepare(k, cx, addr, 16) {
-        user::put(k, cx, &out, 0, &sec.to_le_bytes());
-        user::put(k, cx, &out, 8, &part.to_le_bytes());
-    }
-}
-
-/// The sets of select: to read, to write, exceptional.
-#[derive(Default)]
-struct Sets {
-    bits: [Vec<u8>; 3],
-    outs: [Vec<UserOut>; 3],
-}
-
-/// What answers each of the three sets.
-const ANSWERS: [u32; 3] = [
-    linux::POLLIN | linux::POLLHUP | linux::POLLERR,
-    linux::POLLOUT | linux::POLLERR,
-    linux::POLLPRI,
-];
-
-fn select_sets(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6], sets: &mut Sets) -> Result<Looked, Stop> {
-    let count = a[0] as u32 as i32;
-    let count = u64::try_from(count).map_err(|_| Errno::EINVAL)?;
-    let count = count.min(files::table_len(k, cx.task)?) as usize;
-    let bytes = count.div_ceil(64) * 8;
-    let each = sets.bits.iter_mut().zip(&mut sets.outs);
-    for ((set, out), addr) in each.zip([a[1], a[2], a[3]]) {
-        if addr != 0 {
-            *set = zeros(bytes)?;
-            copy_in(k, cx, addr, set)?;
-            *out = prepare(k, cx, addr, bytes as u64)?;
-        }
-    }
-    let mut looked = Looked {
-        count: 0,
-        keys: Vec::new(),
-    };
-    for fd in 0..count {
-        look_select(k, cx, fd, &mut sets.bits, &mut looked)?;
-    }
-    Ok(looked)
-}
-
-/// Leaves the bits of a descriptor in the sets only where it is ready.
-fn look_select(
-    k: &mut Kernel,
-    cx: &mut Cx,
-    fd: usize,
-    sets: &mut [Vec<u8>; 3],
-    looked: &mut Looked,
-) -> Result<(), Stop> {
-    let (byte, bit) = (fd / 8, 1u8 << (fd % 8));
-    let asks = |set: &Vec<u8>| set.get(byte).is_some_and(|b| b & bit != 0);
-    if !sets.iter().any(asks) {
-        return Ok(());
-    }
-    let all = linux::POLLIN | linux::POLLOUT | linux::POLLPRI;
-    let ready = look(k, cx, fd as u64, all, &mut looked.keys)?;
-    if ready & linux::POLLNVAL != 0 {
-        return Err(Errno::EBADF.into());
-    }
-    for (set, answer) in sets.iter_mut().zip(ANSWERS) {
-        if !asks(set) {
-            continue;
-        }
-        if ready & answer != 0 {
-            looked.count += 1;
-        } else if let Some(byte) = set.get_mut(byte) {
-            *byte &= !bit;
-        }
-    }
-    Ok(())
+    Ok(Some(ready.events & (wanted | always)))
 }

@@ -8,7 +8,6 @@ use crate::task::signal::{self, IGNORE, SigInfo};
 use crate::task::{PidId, Process, ProcessId, TaskId, pid, stop};
 use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::{Cx, Kernel};
-use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
 /// The controlling terminal of a process.
@@ -129,15 +128,10 @@ pub(super) fn in_front(k: &mut Kernel, cx: &Cx, id: TtyId, signal: u32) -> Resul
     signal::send_group(k, group, SigInfo::kernel(signal));
     // Should another thread take the signal, this one tries again at once.
     let resume = Resume {
-        deadline: Some(cx.now),
         word: 0,
         ..cx.resume.unwrap_or_default()
     };
-    Err(Stop::Wait(Pending {
-        resume,
-        keys: Vec::new(),
-        restart: Restart::Sys,
-    }))
+    Err(Stop::Wait(Pending::turn(Restart::Sys).with(resume)))
 }
 
 /// Hangs a terminal up: files open on its line are dead, its session has lost it and is told; at

@@ -59,13 +59,16 @@ pub fn ppoll(
         revents: 0,
     };
     let mut entries: Vec<libc::pollfd> = set.iter().map(entry).collect();
+    // The kernel counts the time down.
+    let mut left = time.copied();
+    let left = left.as_mut().map_or(null_mut(), |left| left as *mut Time);
     // SAFETY: every pointer is null or to a value that outlives the call, with its length beside.
     let count = unsafe {
         libc::syscall(
             libc::SYS_ppoll,
             entries.as_mut_ptr(),
             entries.len(),
-            pointer(time),
+            left,
             pointer(mask),
             SET,
         )

@@ -5,6 +5,7 @@ mod archive;
 mod attributes;
 mod bench;
 mod content;
+mod events;
 mod model;
 mod mounts;
 mod names;

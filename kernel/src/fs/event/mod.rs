@@ -1,10 +1,12 @@
 //! Files that are events: counters (eventfd(2)), timers (timerfd_create(2)), signals
-//! (signalfd(2)). An event is part of its open file; all of them are on one inode without a type.
+//! (signalfd(2)), sets of watched files (epoll(7)). An event is part of its open file; all of them are on one inode without a type.
 
 mod counter;
+pub mod epoll;
 mod timer;
 
 pub use counter::Counter;
+pub use epoll::{Epoll, Interest, Keys, Target, add, modify, remove, spread};
 pub use timer::{Setting, Timer, expire, next_deadline, set, settle};
 
 use super::home::{self, Home};
@@ -22,6 +24,8 @@ pub enum Event {
     Timer(Timer),
     /// Signals of whoever reads: a bit for each, bit 0 is signal 1.
     Signals(u64),
+    /// A set of watched files.
+    Epoll(Epoll),
 }
 
 impl Event {
@@ -31,6 +35,7 @@ impl Event {
             Event::Counter(_) => b"anon_inode:[eventfd]",
             Event::Timer(_) => b"anon_inode:[timerfd]",
             Event::Signals(_) => b"anon_inode:[signalfd]",
+            Event::Epoll(_) => b"anon_inode:[eventpoll]",
         }
     }
 }
@@ -54,8 +59,10 @@ pub fn open(st: &mut Store, actor: &Actor, event: Event, flags: u32) -> Result<H
 
 /// The last descriptor of an event was closed.
 pub(super) fn closed(st: &mut Store, id: FileId, event: Event) {
-    if let Event::Timer(timer) = event {
-        timer::disarm(st.fs, id, &timer);
+    match event {
+        Event::Timer(timer) => timer::disarm(st.fs, id, &timer),
+        Event::Epoll(epoll) => st.release_items(id, epoll.items),
+        Event::Counter(_) | Event::Signals(_) => {}
     }
 }
 

@@ -1,10 +1,11 @@
 //! What /proc/PID/fdinfo tells of files that are events (proc(5)).
 
-use crate::fs::event::Event;
+use crate::fs::event::{Epoll, Event};
+use crate::fs::{Fs, Node};
 use crate::views::text::{Text, put};
 
 /// Appends the lines of an event.
-pub(super) fn describe(text: &mut Text, event: &Event, now: u64) {
+pub(super) fn describe(text: &mut Text, fs: &Fs, event: &Event, now: u64) {
     match event {
         Event::Counter(counter) => {
             put!(text, "eventfd-count: {:16x}\n", counter.value());
@@ -21,6 +22,27 @@ pub(super) fn describe(text: &mut Text, event: &Event, now: u64) {
             put!(text, "it_interval: {}\n", Span(every));
         }
         Event::Signals(mask) => put!(text, "sigmask:\t{mask:016x}\n"),
+        Event::Epoll(epoll) => items(text, fs, epoll),
+    }
+}
+
+/// Items of an epoll that are told: more would make a long trap.
+const ITEMS_TOLD: usize = 64;
+
+fn items(text: &mut Text, fs: &Fs, epoll: &Epoll) {
+    for ((fd, file), item) in epoll.items.iter().take(ITEMS_TOLD) {
+        let Some(file) = fs.files.get(*file) else {
+            continue;
+        };
+        let at = file.at.pos();
+        let ino = match at.node {
+            Node::Inode(id) => fs.inodes.get(id).map_or(0, |inode| inode.ino),
+            Node::View(_) => 0,
+        };
+        let dev = fs.super_of(at.mount).map_or(0, |sb| sb.dev);
+        let (events, data, pos) = (item.events, item.data, file.offset);
+        put!(text, "tfd: {fd:8} events: {events:8x} data: {data:16x} ");
+        put!(text, " pos:{pos} ino:{ino:x} sdev:{dev:x}\n");
     }
 }
 

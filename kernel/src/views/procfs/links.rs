@@ -253,7 +253,7 @@ pub(super) fn descriptor_info(s: &Source, node: ViewNode, now: u64) -> Result<Ve
     put!(text, "pos:\t{}\nflags:\t0{flags:o}\n", file.offset);
     put!(text, "mnt_id:\t{}\n", mount.map_or(0, |m| m.id));
     if let FileKind::Event(event) = &file.kind {
-        events::describe(&mut text, event, now);
+        events::describe(&mut text, fs, event, now);
     }
     text.done()
 }

@@ -5,6 +5,7 @@ mod children;
 mod clocks;
 mod content;
 mod credentials;
+mod epolls;
 mod events;
 mod files;
 mod frames;
@@ -17,6 +18,7 @@ mod misc;
 mod names;
 mod opening;
 mod pipes;
+mod polls;
 mod proc;
 mod proc_links;
 mod proc_memory;
@@ -89,6 +91,8 @@ const AREAS: &[&[Case]] = &[
     attributes::CASES,
     locks::CASES,
     content::CASES,
+    epolls::CASES,
+    polls::CASES,
 ];
 
 /// Runs the case with this name, those of the area with this name, or all.
