@@ -50,20 +50,20 @@ pub struct Manner {
 /// A part of a program's memory: address and length ([`user::iovecs`](crate::mm::user::iovecs)).
 pub type Segment = (u64, u64);
 
-/// [`read::read`], counted.
+/// Reads into segments of the caller's memory, at `at` or where the file is, and counts it.
 ///
 /// # Errors
-/// As there.
+/// EBADF, EISDIR, EINVAL, ESPIPE (`at` with what has no places), EAGAIN, EFAULT; waits.
 pub fn read(k: &mut Kernel, cx: &mut Cx, id: FileId, to: &[Segment], at: Option<u64>) -> Call {
     let result = read::read(k, cx, id, to, at);
     tally(k, cx, &result, |figures| &mut figures.read);
     result
 }
 
-/// [`read::read_as`], counted.
+/// As [`read`](fn@read), in this manner.
 ///
 /// # Errors
-/// As there.
+/// EBADF, EISDIR, EINVAL, ESPIPE (`at` with what has no places), EAGAIN, EFAULT; waits.
 pub fn read_as(
     k: &mut Kernel,
     cx: &mut Cx,
@@ -77,20 +77,20 @@ pub fn read_as(
     result
 }
 
-/// [`write::write`], counted.
+/// Writes segments of the caller's memory, at `at` or where the file is, and counts it.
 ///
 /// # Errors
-/// As there.
+/// EBADF, EINVAL, ESPIPE, EPIPE, EFBIG, ENOSPC, EAGAIN, EFAULT; waits.
 pub fn write(k: &mut Kernel, cx: &mut Cx, id: FileId, from: &[Segment], at: Option<u64>) -> Call {
     let result = write::write(k, cx, id, from, at);
     tally(k, cx, &result, |figures| &mut figures.written);
     result
 }
 
-/// [`write::write_as`], counted.
+/// As [`write`](fn@write), in this manner.
 ///
 /// # Errors
-/// As there.
+/// EBADF, EINVAL, ESPIPE, EPIPE, EFBIG, ENOSPC, EAGAIN, EFAULT; waits.
 pub fn write_as(
     k: &mut Kernel,
     cx: &mut Cx,
@@ -104,10 +104,10 @@ pub fn write_as(
     result
 }
 
-/// [`write::write_kernel`], counted.
+/// Writes bytes of the kernel's on behalf of the caller, and counts it.
 ///
 /// # Errors
-/// As there.
+/// EBADF, EINVAL, ESPIPE, EPIPE, EFBIG, ENOSPC, EAGAIN, EFAULT; waits.
 pub fn write_kernel(k: &mut Kernel, cx: &mut Cx, id: FileId, from: &[u8], at: Option<u64>) -> Call {
     let result = write::write_kernel(k, cx, id, from, at);
     tally(k, cx, &result, |figures| &mut figures.written);
