@@ -65,7 +65,7 @@ pub fn make(
         return Err(Errno::EEXIST.into());
     }
     may_add(st.fs, &actor.access, dir)?;
-    if matches!(what, What::Device(_)) && !actor.access.has(linux::CAP_MKNOD) {
+    if needs_privilege(&what) && !actor.access.has(linux::CAP_MKNOD) {
         return Err(Errno::EPERM.into());
     }
     add_new(st, actor, dir, name, what, mode)
@@ -110,6 +110,14 @@ pub(super) fn add_new(
     }
     above.dir_mut()?.add(name, held, entry);
     Ok(id)
+}
+
+/// Devices are for the privileged, but a whiteout (0:0) leads to none.
+fn needs_privilege(what: &What) -> bool {
+    match what {
+        What::Device(device) => !device.char || device.major != 0 || device.minor != 0,
+        _ => false,
+    }
 }
 
 /// In a set-group-ID directory the group is inherited, and by directories the bit as well; a
