@@ -36,6 +36,8 @@ const SHORT: u64 = DATA + 0x1220;
 const VECTOR: u64 = DATA + 0x1240;
 const POLLED: u64 = DATA + 0x1260;
 const SIGNALS: u64 = DATA + 0x1280;
+/// The part of [`ACTION`] that is zero.
+const NO_TIME: u64 = ACTION + 8;
 const ACTION: u64 = DATA + 0x12a0;
 const EVENT: u64 = DATA + 0x12c0;
 const HANDLED: u64 = 0x1300;
@@ -143,7 +145,8 @@ const EVENTS: &[Line] = &[
     (linux::__NR_ioctl, &[3, 0x541b, OUT], 0),
     (linux::__NR_read, &[3, OUT + 0x9000, 64], OUT + 0x9000),
     (linux::__NR_ppoll, &[POLLED, 2, SHORT, SIGNALS, 8], POLLED),
-    (linux::__NR_select, &[5, SIGNALS, 0, 0, SHORT], SIGNALS),
+    // It does not wait: a signal would rightly end that.
+    (linux::__NR_select, &[5, SIGNALS, 0, 0, NO_TIME], SIGNALS),
     (linux::__NR_eventfd2, &[3, 0], 0),
     (linux::__NR_epoll_create1, &[0], 0),
     (linux::__NR_epoll_ctl, &[6, 1, 5, EVENT], 0),
