@@ -5,7 +5,7 @@ use crate::case::Case;
 /// What the tools print that is the same in every run.
 const TOOLS: &str = "ps -o pid,ppid,comm | sed -n 2p; pidof init; nproc; id -u; who | wc -l
 mount | grep sysfs; df /tmp | tail -n 1 | awk '{print $1, $6}'; stat -f /sys | grep -o 'Type: .*'
-netstat -a | wc -l; route | wc -l; top -bn1 | grep -o 'Load average: '; uptime | grep -o 'load average: '
+netstat -a | wc -l; route | wc -l; top -bn1 | grep -o '^Load average: '; uptime | grep -o 'load average: '
 free | awk '/^Mem/ {print ($2 > $3) (NF)}'; lsmod 2>/dev/null | wc -l
 read -r name < /proc/$$/comm; echo $name; tr '\\0' ' ' < /proc/1/cmdline; echo";
 

@@ -126,7 +126,7 @@ pub fn cases() -> Vec<Case> {
                     .types("cat /tmp/out\r")?
                     .reads("\none\r\ntwo\r\n")?
                     .reads(PROMPT)?;
-                person.types("sleep 1000 & jobs; kill %1; wait %1; echo code $?\r")?;
+                person.types("sleep 1000 & jobs; sleep 1; kill %1; wait %1; echo code $?\r")?;
                 person.reads("Running")?.reads("code 143")?;
                 person.types("exit 0\r")?;
                 person.leaves(0)
@@ -139,11 +139,11 @@ pub fn cases() -> Vec<Case> {
                 person.types("vi /tmp/text\r")?.sees("1/1 100%")?;
                 person
                     .types(&format!("ifirst line\rsecond{ESCAPE}"))?
-                    .sees("second")?;
+                    .sees("- /tmp/text [Modified] 2/2")?;
                 person
                     .types("ggO")?
                     .types(&format!("top{ESCAPE}"))?
-                    .sees("1/3 33%")?;
+                    .sees("- /tmp/text [Modified] 1/3")?;
                 person.types(":wq\r")?.reads(PROMPT)?;
                 person.types("wc -l /tmp/text; cat /tmp/text\r")?;
                 person.reads("3 /tmp/text\r\ntop\r\nfirst line\r\nsecond\r\n")?;
