@@ -8,7 +8,7 @@ use crate::fs::{Fs, event};
 use crate::load::Load;
 use crate::machine::{Access, FpuArea, Machine, Next, PowerOff, Trap, UserRegs};
 use crate::mm::frames::{Frames, Origin};
-use crate::mm::{Fault, Spaces};
+use crate::mm::{Fault, Spaces, turn};
 use crate::net::Net;
 use crate::ns::Namespaces;
 use crate::sched::{self, Sched};
@@ -362,12 +362,21 @@ impl Kernel {
             }
         }
         self.account_system(now);
+        let mut first_out = None;
         loop {
             let Some((id, since)) = self.sched.take() else {
                 self.sched.current = None;
                 return None;
             };
-            if self.is_runnable(id) {
+            if self.is_runnable(id) && turn::is_kept_out(self, id) {
+                self.sched.add(id);
+                if first_out == Some(id) {
+                    // Once round: there is nobody else.
+                    self.sched.current = None;
+                    return None;
+                }
+                first_out = first_out.or(Some(id));
+            } else if self.is_runnable(id) {
                 self.sched.current = Some(id);
                 self.sched.switches += 1;
                 self.tasks.count(id, |f| {

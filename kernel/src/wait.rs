@@ -88,6 +88,16 @@ pub struct Resume {
     pub events: u64,
 }
 
+impl Resume {
+    /// Goes on at a place.
+    pub fn at(word: u64) -> Resume {
+        Resume {
+            word,
+            ..Resume::default()
+        }
+    }
+}
+
 /// A call that waits.
 #[derive(Debug)]
 pub struct Pending {

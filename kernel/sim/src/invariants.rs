@@ -14,9 +14,13 @@ pub fn check(k: &Kernel) {
     check_numbers(k);
     check_timers(k);
     let usage = k.groups.usage(k.groups.root());
-    assert_eq!(usage.tasks, k.tasks.tasks.len() as u64, "charged tasks");
+    let tasks = k.tasks.tasks.len() as u64;
+    // A child whose memory is copied in turns is charged already.
+    let drafts = k.tasks.tasks.iter().filter(|(_, t)| t.draft.is_some());
+    assert_eq!(usage.tasks, tasks + drafts.count() as u64, "charged tasks");
     let counted: u64 = k.tasks.users.values().sum();
-    assert_eq!(counted, usage.tasks, "tasks of users");
+    assert_eq!(counted, tasks, "tasks of users");
+    check_turns(k);
     let used = (k.frames.total() - k.frames.free()) as u64;
     assert!(usage.memory >= used * PAGE, "every used frame is charged");
 }
@@ -41,6 +45,20 @@ fn check_queue(k: &Kernel) {
             }
             RunState::Embryo | RunState::Stopped => {}
         }
+    }
+}
+
+/// Only who goes on with a call keeps others out of its memory.
+fn check_turns(k: &Kernel) {
+    for (id, task) in k.tasks.tasks.iter() {
+        let mm = task.mm.as_ref().and_then(|mm| k.spaces.get(mm.key()));
+        let busy = mm.and_then(|mm| mm.busy);
+        assert!(
+            task.draft.is_none() || busy == Some(id),
+            "{id:?} copies alone"
+        );
+        let goes_on = |busy| k.tasks.tasks.get(busy).is_some_and(|t| t.call.is_some());
+        assert!(busy.is_none_or(goes_on), "{id:?} is kept out for somebody");
     }
 }
 

@@ -286,15 +286,16 @@ fn advice_is_taken_or_refused() {
         .peek("in memory", AT + 16)
         .asks("sync", MSYNC, &[AT, PAGE, 4])
         .asks("both", MSYNC, &[AT, PAGE, 5])
+        .asks("free", MADVISE, &[AT, PAGE, 8])
         .asks("lock", MLOCK, &[AT + 5, 600 * PAGE - 5])
         .asks("lock hole", MLOCK, &[AT + 599 * PAGE, 2 * PAGE])
-        .asks("free", MADVISE, &[AT, PAGE, 8]));
+        .asks("free locked", MADVISE, &[AT, PAGE, 8]));
     for name in ["discard", "hint", "come", "which", "sync", "lock", "free"] {
         assert_eq!(sim.told(name), [0], "{name}");
     }
     assert_eq!(sim.told("zero"), [0]);
     assert_eq!(sim.told("in memory"), [0x01_0101]);
-    for name in ["unknown", "odd", "both"] {
+    for name in ["unknown", "odd", "both", "free locked"] {
         assert_eq!(sim.told(name), [err(22)], "{name}");
     }
     assert_eq!(sim.told("hole"), [err(12)]);

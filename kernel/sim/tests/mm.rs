@@ -5,6 +5,7 @@ use berth_kernel::Kernel;
 use berth_kernel::arena::{Held, forgive};
 use berth_kernel::machine::{Access, Machine, PAGE, Space};
 use berth_kernel::mm::area::{Area, AreaFlags, Backing, Source};
+use berth_kernel::mm::turn::Budget;
 use berth_kernel::mm::{self, Fault, MmId, range, user};
 use berth_sim::{Config, SimMachine};
 
@@ -62,6 +63,12 @@ impl Bench {
             mm::fault(&mut self.k, &mut self.m, mm.key(), at, Access::READ)?;
         }
         Ok(bytes)
+    }
+
+    /// A turn of unmapping; where to go on.
+    fn unmap(&mut self, mm: &Held<MmId>, start: u64, end: u64) -> Option<u64> {
+        let mut turn = Budget::new();
+        range::unmap(&mut self.k, &mut self.m, mm.key(), (start, end), &mut turn)
     }
 
     fn work(&mut self) -> usize {
@@ -128,8 +135,9 @@ fn protection_is_kept_and_content_survives_it() {
         (RW, true, true),
     ] {
         let whole = (BASE, BASE + 4 * PAGE);
+        let mut turn = Budget::new();
         assert_eq!(
-            range::protect(&mut b.k, &mut b.m, mm.key(), whole, access),
+            range::protect(&mut b.k, &mut b.m, mm.key(), whole, access, &mut turn),
             None
         );
         // One page is there, the other is not.
@@ -287,11 +295,14 @@ fn long_ranges_go_in_parts() {
         b.write(&mm, BASE + page * PAGE, &[1]).unwrap();
     }
     let end = BASE + 2000 * PAGE;
-    let next = range::unmap(&mut b.k, &mut b.m, mm.key(), BASE, end).unwrap();
+    let next = b.unmap(&mm, BASE, end).unwrap();
     assert!(next > BASE && next < end);
     assert!(matches!(b.read(&mm, next - PAGE, 1), Err(Fault::NotMapped)));
     assert_eq!(b.read(&mm, next, 1).unwrap(), [1]);
-    range::unmap_all(&mut b.k, &mut b.m, mm.key(), next, end - PAGE);
+    let mut next = Some(next);
+    while let Some(start) = next {
+        next = b.unmap(&mm, start, end - PAGE);
+    }
     assert_eq!(b.k.spaces.get(mm.key()).unwrap().resident.all(), 1);
     assert_eq!(b.m.mapped_pages(b.tables(&mm)), 1);
     b.end([mm]);
@@ -307,8 +318,13 @@ fn moved_pages_keep_their_content() {
     let area = b.k.spaces.get(mm.key()).unwrap().areas.find(BASE).copied();
     let area = area.unwrap();
     b.map(&mm, area.moved(to));
-    range::move_pages(&mut b.k, &mut b.m, mm.key(), area, to).unwrap();
-    range::unmap_all(&mut b.k, &mut b.m, mm.key(), area.start, area.end);
+    let (id, there) = (mm.key(), (&area, to));
+    let mut turn = Budget::new();
+    let made = range::make_tables(&mut b.k, &mut b.m, id, there, BASE, &mut turn);
+    assert_eq!(made, Ok(None));
+    let moved = range::move_pages(&mut b.k, &mut b.m, id, there, BASE, &mut turn);
+    assert_eq!(moved, None);
+    assert_eq!(b.unmap(&mm, area.start, area.end), None);
     assert_eq!(b.read(&mm, to + PAGE, 5).unwrap(), b"moved");
     assert_eq!(b.k.spaces.get(mm.key()).unwrap().resident.all(), 1);
     assert!(matches!(b.read(&mm, BASE, 1), Err(Fault::NotMapped)));

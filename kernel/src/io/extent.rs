@@ -26,7 +26,7 @@ pub fn truncate(k: &mut Kernel, cx: &mut Cx, inode: InodeId, size: u64) -> Resul
     pages::truncate(&mut Store::of(k), cx.m, inode, size)?;
     written(k, cx, inode);
     if !mm::truncated(k, cx.m, inode, size) {
-        return Err(mm::again(cx.now, 1));
+        return Err(mm::turn::later(1));
     }
     Ok(())
 }

@@ -1,13 +1,15 @@
 //! What programs tell about their memory, and ask of it: madvise(2), mincore(2), msync(2).
 
 use super::area::{Area, AreaFlags, Backing};
+use super::turn::{self, Budget, Step};
 use super::{MmId, fault, range, room_for_areas, user};
 use crate::error::{Errno, Stop};
 use crate::machine::{Access, PAGE};
+use crate::wait::Resume;
 use crate::{Cx, Kernel};
 use linux_raw_sys::general as linux;
 
-/// Pages that one pass brings in, or tells of.
+/// Pages that one turn tells of.
 const PART: u64 = 256;
 
 /// What an advice means here.
@@ -17,6 +19,8 @@ enum Advice {
     Hint,
     /// The pages go (private ones come zeroed or from the file again).
     Discard,
+    /// Also those that are locked.
+    DiscardLocked,
     /// As [`Advice::Discard`], for private memory without a file only (MADV_FREE may do so at
     /// once).
     Free,
@@ -38,7 +42,8 @@ fn advice(number: u64) -> Result<Advice, Errno> {
         // There are no core dumps.
         | linux::MADV_DONTDUMP
         | linux::MADV_DODUMP => Advice::Hint,
-        linux::MADV_DONTNEED | linux::MADV_DONTNEED_LOCKED => Advice::Discard,
+        linux::MADV_DONTNEED => Advice::Discard,
+        linux::MADV_DONTNEED_LOCKED => Advice::DiscardLocked,
         linux::MADV_FREE => Advice::Free,
         linux::MADV_DONTFORK => Advice::Set(AreaFlags::DONT_FORK, false),
         linux::MADV_DOFORK => Advice::Clear(AreaFlags::DONT_FORK, false),
@@ -52,11 +57,50 @@ fn advice(number: u64) -> Result<Advice, Errno> {
 
 impl Advice {
     /// Whether it can be given for an area.
-    fn suits(self, area: &Area) -> bool {
-        match self {
-            Advice::Free | Advice::Set(_, true) => area.backing == Backing::Zero,
+    ///
+    /// # Errors
+    /// EINVAL.
+    fn check(self, area: &Area) -> Result<(), Errno> {
+        let locked = area.flags.contains(AreaFlags::LOCKED);
+        let suits = match self {
+            Advice::Free => area.backing == Backing::Zero && !locked,
+            Advice::Discard => !locked,
+            Advice::Set(_, true) => area.backing == Backing::Zero,
+            Advice::Populate(access) => area.allows(access),
             _ => true,
-        }
+        };
+        suits.then_some(()).ok_or(Errno::EINVAL)
+    }
+
+    /// Takes it for a part of an area; returns where to go on.
+    fn take(
+        self,
+        k: &mut Kernel,
+        cx: &mut Cx,
+        id: MmId,
+        part: &Area,
+        hole: bool,
+        budget: &mut Budget,
+    ) -> Result<u64, Stop> {
+        let range = (part.start, part.end);
+        let rest = match self {
+            Advice::Hint => None,
+            Advice::Discard | Advice::DiscardLocked | Advice::Free => {
+                range::discard(k, cx.m, id, range, budget)
+            }
+            Advice::Set(flags, _) => {
+                flag(k, id, range, flags, true);
+                None
+            }
+            Advice::Clear(flags, _) => {
+                flag(k, id, range, flags, false);
+                None
+            }
+            // Nothing comes for what lies behind a hole.
+            Advice::Populate(_) if hole => return Err(Errno::ENOMEM.into()),
+            Advice::Populate(access) => populate(k, cx, id, range, access, budget)?,
+        };
+        Ok(rest.unwrap_or(part.end))
     }
 }
 
@@ -73,47 +117,38 @@ pub fn advise(
     number: u64,
 ) -> Result<(), Stop> {
     let advice = advice(number)?;
-    let from = cx.resume.map_or(start, |resume| resume.word);
-    room_for_areas(k, id)?;
-    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
-    let mut at = start;
-    while let Some(part) = mm.areas.first_in(at, end) {
-        if !advice.suits(&part) {
-            return Err(Errno::EINVAL.into());
+    let (mut at, mut hole) = match cx.resume {
+        Some(resume) => (resume.word, resume.done != 0),
+        None => (start, false),
+    };
+    let mut budget = Budget::new();
+    while at < end {
+        room_for_areas(k, id)?;
+        let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
+        let Some(part) = mm.areas.first_in(at, end) else {
+            hole = true;
+            break;
+        };
+        hole |= part.start > at;
+        advice.check(&part)?;
+        budget.spend(Step::Area);
+        at = advice.take(k, cx, id, &part, hole, &mut budget)?;
+        if at < end && budget.is_spent() {
+            let resume = Resume {
+                done: u64::from(hole),
+                ..Resume::at(at)
+            };
+            return Err(turn::again(k, id, cx.task, resume));
         }
-        at = part.end;
     }
-    let covered = mm.areas.covers(start, end);
-    match advice {
-        Advice::Hint => {}
-        Advice::Discard | Advice::Free => {
-            if let Some(rest) = range::discard(k, cx.m, id, from, end) {
-                return Err(range::again(cx.now, rest));
-            }
-        }
-        Advice::Set(flags, _) => flag(k, id, (start, end), flags, true),
-        Advice::Clear(flags, _) => flag(k, id, (start, end), flags, false),
-        Advice::Populate(access) if covered => {
-            if let Some(rest) = populate(k, cx, id, (from, end), access)? {
-                return Err(range::again(cx.now, rest));
-            }
-        }
-        Advice::Populate(_) => {}
+    // What there is has taken it.
+    if hole {
+        return Err(Errno::ENOMEM.into());
     }
-    if covered {
-        Ok(())
-    } else {
-        Err(Errno::ENOMEM.into())
-    }
+    Ok(())
 }
 
-pub(super) fn flag(
-    k: &mut Kernel,
-    id: MmId,
-    (start, end): (u64, u64),
-    flags: AreaFlags,
-    set: bool,
-) {
+fn flag(k: &mut Kernel, id: MmId, (start, end): (u64, u64), flags: AreaFlags, set: bool) {
     if let Some(mm) = k.spaces.get_mut(id) {
         mm.areas
             .change(start, end, |area| area.flags.set(flags, set));
@@ -130,27 +165,25 @@ pub fn populate(
     id: MmId,
     (start, end): (u64, u64),
     access: Access,
+    budget: &mut Budget,
 ) -> Result<Option<u64>, Stop> {
-    let stop = end.min(start.saturating_add(PART * PAGE));
     let mut at = start;
-    while at < stop {
+    while at < end {
+        if budget.is_spent() {
+            return Ok(Some(at));
+        }
+        budget.spend(Step::Fill);
         fault(k, cx.m, id, at, access)?;
         at += PAGE;
     }
-    Ok((stop < end).then_some(stop))
+    Ok(None)
 }
 
-/// Brings in what a mapping that was just made can have at once (MAP_POPULATE): a help that may
-/// fail, and that ends after a part.
-pub fn populate_some(k: &mut Kernel, cx: &mut Cx, id: MmId, start: u64, len: u64) {
-    let area = k.spaces.get(id).and_then(|mm| mm.areas.find(start));
-    let Some(area) = area.copied() else {
-        return;
-    };
-    let access = area.populates();
-    let end = start.saturating_add(len);
-    // Without success the first touch tries again, and is told why.
-    let _ = populate(k, cx, id, (start, end), access);
+/// Brings in what a new mapping can have at once (MAP_POPULATE, MAP_LOCKED), from `at` on: a help
+/// that may fail, as the first touch tries again and is told why. Returns where to go on.
+pub fn populate_new(k: &mut Kernel, cx: &mut Cx, id: MmId, range: (u64, u64)) -> Option<u64> {
+    let area = *k.spaces.get(id)?.areas.find(range.0)?;
+    populate(k, cx, id, range, area.populates(), &mut Budget::new()).unwrap_or(None)
 }
 
 /// Writes a byte for each page of a range: 1 if it is in memory (mincore(2)).
@@ -167,7 +200,7 @@ pub fn residency(
     let from = cx.resume.map_or(start, |resume| resume.word);
     let stop = end.min(from.saturating_add(PART * PAGE));
     let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
-    if !mm.areas.covers(start, end) {
+    if !mm.areas.covers(from, stop) {
         return Err(Errno::ENOMEM.into());
     }
     let mut bytes = [0; PART as usize];
@@ -184,7 +217,7 @@ pub fn residency(
     let at = to.checked_add((from - start) / PAGE).ok_or(Errno::EFAULT)?;
     user::copy_out(k, cx, at, bytes, 0)?;
     if stop < end {
-        return Err(range::again(cx.now, stop));
+        return Err(turn::again(k, id, cx.task, Resume::at(stop)));
     }
     Ok(())
 }
@@ -211,19 +244,41 @@ fn is_resident(k: &mut Kernel, cx: &mut Cx, id: MmId, at: u64) -> bool {
 /// Whether a range can be written back (msync(2)): what is shared is its file already.
 ///
 /// # Errors
-/// ENOMEM for a hole, EBUSY for locked memory with `invalidate`.
-pub fn sync(k: &Kernel, id: MmId, (start, end): (u64, u64), invalidate: bool) -> Result<(), Errno> {
-    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
-    let mut at = start;
-    while let Some(part) = mm.areas.first_in(at, end) {
+/// ENOMEM for a hole, EBUSY for locked memory with `invalidate`; a wait after a part.
+pub fn sync(
+    k: &mut Kernel,
+    cx: &Cx,
+    id: MmId,
+    (start, end): (u64, u64),
+    invalidate: bool,
+) -> Result<(), Stop> {
+    let (mut at, mut hole) = match cx.resume {
+        Some(resume) => (resume.word, resume.done != 0),
+        None => (start, false),
+    };
+    let mut budget = Budget::new();
+    while at < end {
+        if budget.is_spent() {
+            let resume = Resume {
+                done: u64::from(hole),
+                ..Resume::at(at)
+            };
+            return Err(turn::again(k, id, cx.task, resume));
+        }
+        budget.spend(Step::Area);
+        let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
+        let Some(part) = mm.areas.first_in(at, end) else {
+            hole = true;
+            break;
+        };
+        hole |= part.start > at;
         if invalidate && part.flags.contains(AreaFlags::LOCKED) {
-            return Err(Errno::EBUSY);
+            return Err(Errno::EBUSY.into());
         }
         at = part.end;
     }
-    if mm.areas.covers(start, end) {
-        Ok(())
-    } else {
-        Err(Errno::ENOMEM)
+    if hole {
+        return Err(Errno::ENOMEM.into());
     }
+    Ok(())
 }

@@ -1,11 +1,13 @@
 //! Memory that is locked: mlock(2) and its family. None ever leaves here, so that to lock means to
 //! bring in, to count, and to keep out of what RLIMIT_MEMLOCK refuses.
 
-use super::advice::{flag, populate};
-use super::area::AreaFlags;
-use super::{MmId, range, room, room_for_areas};
+use super::advice::populate;
+use super::area::{Area, AreaFlags};
+use super::turn::{self, Budget, Step};
+use super::{MmId, room, room_for_areas};
 use crate::error::{Errno, Stop};
-use crate::machine::{Access, USER_END};
+use crate::machine::USER_END;
+use crate::wait::Resume;
 use crate::{Cx, Kernel};
 
 /// Locks a range in memory (mlock(2)), which means here that its pages come: none ever leaves.
@@ -21,30 +23,60 @@ pub fn lock(
     (start, end): (u64, u64),
     on_fault: bool,
 ) -> Result<(), Stop> {
-    room_for_areas(k, id)?;
-    let from = cx.resume.map_or(start, |resume| resume.word);
     if cx.resume.is_none() {
         may_lock(k, cx, id, start, end)?;
     }
-    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
-    if !mm.areas.covers(start, end) {
-        return Err(Errno::ENOMEM.into());
+    let flags = flags_of(on_fault);
+    let mut at = cx.resume.map_or(start, |resume| resume.word);
+    let mut budget = Budget::new();
+    while at < end {
+        room_for_areas(k, id)?;
+        let area = k.spaces.get(id).and_then(|mm| mm.areas.find(at));
+        let area = *area.ok_or(Errno::ENOMEM)?;
+        let part = area.part(at, area.end.min(end));
+        budget.spend(Step::Area);
+        set(k, id, &part, flags);
+        at = match on_fault {
+            true => part.end,
+            false => match bring(k, cx, id, &part, &mut budget) {
+                Err(Stop::Errno(_)) => return Err(Errno::ENOMEM.into()),
+                other => other?,
+            },
+        };
+        if at < end && budget.is_spent() {
+            return Err(turn::again(k, id, cx.task, Resume::at(at)));
+        }
     }
-    flag(k, id, (start, end), AreaFlags::LOCKED, true);
-    flag(k, id, (start, end), AreaFlags::LOCK_ON_FAULT, on_fault);
-    if on_fault {
-        return Ok(());
+    Ok(())
+}
+
+fn flags_of(on_fault: bool) -> AreaFlags {
+    let mut flags = AreaFlags::LOCKED;
+    flags.set(AreaFlags::LOCK_ON_FAULT, on_fault);
+    flags
+}
+
+/// Gives a part of an area these of the flags about locking.
+fn set(k: &mut Kernel, id: MmId, part: &Area, flags: AreaFlags) {
+    let both = AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT;
+    if let Some(mm) = k.spaces.get_mut(id).filter(|_| part.flags & both != flags) {
+        mm.areas.change(part.start, part.end, |area| {
+            area.flags = (area.flags - both) | flags;
+        });
     }
-    let access = match k.spaces.get(id).and_then(|mm| mm.areas.find(from)) {
-        Some(area) if area.access.contains(Access::WRITE) => Access::WRITE,
-        _ => Access::READ,
-    };
-    match populate(k, cx, id, (from, end), access) {
-        Ok(Some(rest)) => Err(range::again(cx.now, rest)),
-        Ok(None) => Ok(()),
-        Err(Stop::Errno(_)) => Err(Errno::ENOMEM.into()),
-        Err(stop) => Err(stop),
-    }
+}
+
+/// Brings a part of an area in; returns where to go on.
+fn bring(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: MmId,
+    part: &Area,
+    budget: &mut Budget,
+) -> Result<u64, Stop> {
+    let range = (part.start, part.end);
+    let rest = populate(k, cx, id, range, part.populates(), budget)?;
+    Ok(rest.unwrap_or(part.end))
 }
 
 /// Whether RLIMIT_MEMLOCK leaves room.
@@ -73,18 +105,23 @@ fn may_lock(k: &Kernel, cx: &Cx, id: MmId, start: u64, end: u64) -> Result<(), E
 /// Unlocks a range (munlock(2)).
 ///
 /// # Errors
-/// ENOMEM for a hole.
-pub fn unlock(k: &mut Kernel, id: MmId, (start, end): (u64, u64)) -> Result<(), Stop> {
-    room_for_areas(k, id)?;
-    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
-    let covered = mm.areas.covers(start, end);
-    let both = AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT;
-    flag(k, id, (start, end), both, false);
-    if covered {
-        Ok(())
-    } else {
-        Err(Errno::ENOMEM.into())
+/// ENOMEM for a hole; a wait after a part.
+pub fn unlock(k: &mut Kernel, cx: &Cx, id: MmId, (start, end): (u64, u64)) -> Result<(), Stop> {
+    let mut at = cx.resume.map_or(start, |resume| resume.word);
+    let mut budget = Budget::new();
+    while at < end {
+        room_for_areas(k, id)?;
+        let area = k.spaces.get(id).and_then(|mm| mm.areas.find(at));
+        let area = *area.ok_or(Errno::ENOMEM)?;
+        let part = area.part(at, area.end.min(end));
+        if budget.is_spent() {
+            return Err(turn::again(k, id, cx.task, Resume::at(at)));
+        }
+        budget.spend(Step::Area);
+        set(k, id, &part, AreaFlags::empty());
+        at = part.end;
     }
+    Ok(())
 }
 
 /// What mlockall(2) is asked for.
@@ -103,69 +140,67 @@ pub struct All {
 /// # Errors
 /// ENOMEM beyond RLIMIT_MEMLOCK, EPERM when that is 0; no memory; a wait after a part.
 pub fn lock_all(k: &mut Kernel, cx: &mut Cx, id: MmId, what: All) -> Result<(), Stop> {
-    let mm = k.spaces.get_mut(id).ok_or(Errno::ENOMEM)?;
-    let from = match cx.resume {
-        Some(resume) => resume.word,
-        None => {
-            let all = mm.areas.bytes();
-            room::may_lock(k, cx.task)?;
-            if what.current && !room::can_lock(k, cx.task, all) {
-                return Err(Errno::ENOMEM.into());
-            }
-            set_all(k, id, what);
-            0
+    if cx.resume.is_none() {
+        let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
+        let all = mm.areas.bytes();
+        room::may_lock(k, cx.task)?;
+        if what.current && !room::can_lock(k, cx.task, all) {
+            return Err(Errno::ENOMEM.into());
         }
-    };
-    if !what.current || what.on_fault {
+        let flags = flags_of(what.on_fault);
+        if let Some(mm) = k.spaces.get_mut(id) {
+            mm.new_flags = if what.future {
+                flags
+            } else {
+                AreaFlags::empty()
+            };
+        }
+    }
+    if !what.current {
         return Ok(());
     }
-    bring_in(k, cx, id, from)
+    let flags = flags_of(what.on_fault);
+    every(k, cx, id, flags, !what.on_fault)
 }
 
-fn set_all(k: &mut Kernel, id: MmId, what: All) {
-    let mut flags = AreaFlags::LOCKED;
-    flags.set(AreaFlags::LOCK_ON_FAULT, what.on_fault);
-    if let Some(mm) = k.spaces.get_mut(id) {
-        mm.new_flags = if what.future {
-            flags
-        } else {
-            AreaFlags::empty()
+/// Gives every area these of the flags about locking, and with `brings` its pages. What cannot
+/// come is left to the touch that will tell why.
+fn every(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: MmId,
+    flags: AreaFlags,
+    brings: bool,
+) -> Result<(), Stop> {
+    let mut at = cx.resume.map_or(0, |resume| resume.word);
+    let mut budget = Budget::new();
+    loop {
+        let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
+        let Some(part) = mm.areas.first_in(at, USER_END) else {
+            return Ok(());
         };
-        if what.current {
-            change_all(k, id, flags);
+        if budget.is_spent() {
+            return Err(turn::again(k, id, cx.task, Resume::at(part.start)));
+        }
+        budget.spend(Step::Area);
+        set(k, id, &part, flags);
+        at = part.end;
+        if brings {
+            at = match bring(k, cx, id, &part, &mut budget) {
+                Err(Stop::Errno(_)) => part.end,
+                other => other?,
+            };
         }
     }
-}
-
-fn change_all(k: &mut Kernel, id: MmId, flags: AreaFlags) {
-    let both = AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT;
-    if let Some(mm) = k.spaces.get_mut(id) {
-        mm.areas
-            .change(0, USER_END, |area| area.flags = (area.flags - both) | flags);
-    }
-}
-
-/// Brings in what can come; what cannot is left to the touch that will tell why.
-fn bring_in(k: &mut Kernel, cx: &mut Cx, id: MmId, from: u64) -> Result<(), Stop> {
-    let Some(part) = k
-        .spaces
-        .get(id)
-        .and_then(|mm| mm.areas.first_in(from, USER_END))
-    else {
-        return Ok(());
-    };
-    let rest = match populate(k, cx, id, (part.start, part.end), part.populates()) {
-        Ok(rest) => rest.unwrap_or(part.end),
-        Err(Stop::Errno(_)) => part.end,
-        Err(stop) => return Err(stop),
-    };
-    Err(range::again(cx.now, rest))
 }
 
 /// Unlocks all of a program's memory (munlockall(2)).
-pub fn unlock_all(k: &mut Kernel, id: MmId) {
-    change_all(k, id, AreaFlags::empty());
+///
+/// # Errors
+/// A wait after a part.
+pub fn unlock_all(k: &mut Kernel, cx: &mut Cx, id: MmId) -> Result<(), Stop> {
     if let Some(mm) = k.spaces.get_mut(id) {
         mm.new_flags = AreaFlags::empty();
     }
+    every(k, cx, id, AreaFlags::empty(), false)
 }

@@ -2,6 +2,7 @@
 //! mprotect(2), brk(2)).
 
 use super::area::{Area, AreaFlags, Areas, Backing, Source};
+use super::turn::{self, Budget, Step};
 use super::{MmId, create_object, insert, range, release_object, room, room_for_areas};
 use crate::error::{Errno, Stop};
 use crate::fs::inode::Device;
@@ -10,6 +11,7 @@ use crate::fs::open::FileKind;
 use crate::fs::{FileId, seal};
 use crate::machine::{Access, PAGE, USER_END};
 use crate::task::limits;
+use crate::wait::Resume;
 use crate::{Cx, Kernel};
 
 /// Where a mapping shall be.
@@ -91,10 +93,10 @@ pub fn map(k: &mut Kernel, cx: &mut Cx, id: MmId, request: &Request) -> Result<u
     let mut area = Area::zero(start, end, request.access);
     area.may = kind.may;
     area.flags = mm.new_flags | request.flags;
-    check_room(k, cx, id, &area, request.shared)?;
-    if let Some(rest) = range::unmap(k, cx.m, id, start, end) {
-        return Err(range::again(cx.now, rest));
+    if cx.resume.is_none() {
+        check_room(k, cx, id, &area, request.shared)?;
     }
+    unmap(k, cx, id, (start, end))?;
     let payer = k.spaces.get(id).ok_or(Errno::ENOMEM)?.group.key();
     let object = match kind.of {
         Of::Zero if request.shared => Some(create_object(k, payer, len / PAGE)?),
@@ -249,8 +251,10 @@ pub fn pages_of(addr: u64, len: u64, too_long: Errno) -> Result<(u64, u64), Errn
 /// ENOMEM when splitting areas makes too many; no memory; a wait after a part.
 pub fn unmap(k: &mut Kernel, cx: &mut Cx, id: MmId, (start, end): (u64, u64)) -> Result<(), Stop> {
     room_for_areas(k, id)?;
-    match range::unmap(k, cx.m, id, start, end) {
-        Some(rest) => Err(range::again(cx.now, rest)),
+    // What an earlier turn has unmapped stays so.
+    let from = cx.resume.map_or(start, |resume| resume.word);
+    match range::unmap(k, cx.m, id, (from, end), &mut Budget::new()) {
+        Some(rest) => Err(turn::again(k, id, cx.task, Resume::at(rest))),
         None => Ok(()),
     }
 }
@@ -267,28 +271,40 @@ pub fn protect(
     (start, end): (u64, u64),
     access: Access,
 ) -> Result<(), Stop> {
-    room_for_areas(k, id)?;
-    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
-    let mut at = start;
+    let mut budget = Budget::new();
+    let mut at = cx.resume.map_or(start, |resume| resume.word);
     while at < end {
-        let area = mm.areas.find(at).ok_or(Errno::ENOMEM)?;
-        if !area.may.contains(access) {
-            return Err(Errno::EACCES.into());
+        room_for_areas(k, id)?;
+        let part = may_protect(k, cx, id, (at, end), access)?;
+        budget.spend(Step::Area);
+        let rest = range::protect(k, cx.m, id, (at, part.end), access, &mut budget);
+        at = rest.unwrap_or(part.end);
+        if at < end && budget.is_spent() {
+            return Err(turn::again(k, id, cx.task, Resume::at(at)));
         }
-        let part = area.part(at, area.end.min(end));
-        let changed = Area { access, ..part };
-        if changed.is_data() && !part.is_data() {
-            // It is there already, but was no data.
-            room::check_data(k, cx.task, id, part.len())?;
-        }
-        at = area.end;
     }
-    // What an earlier pass has done is still mapped: only the word tells.
-    let from = cx.resume.map_or(start, |resume| resume.word);
-    match range::protect(k, cx.m, id, (from, end), access) {
-        Some(rest) => Err(range::again(cx.now, rest)),
-        None => Ok(()),
+    Ok(())
+}
+
+/// The part of an area at the beginning of a range, if a program may have this access to it.
+fn may_protect(
+    k: &Kernel,
+    cx: &Cx,
+    id: MmId,
+    (start, end): (u64, u64),
+    access: Access,
+) -> Result<Area, Errno> {
+    let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
+    let area = mm.areas.find(start).ok_or(Errno::ENOMEM)?;
+    if !area.may.contains(access) {
+        return Err(Errno::EACCES);
     }
+    let part = area.part(start, area.end.min(end));
+    if (Area { access, ..part }).is_data() && !part.is_data() {
+        // It is there already, but was no data.
+        room::check_data(k, cx.task, id, part.len())?;
+    }
+    Ok(part)
 }
 
 /// Moves the end of the heap (brk(2)); returns where it is then, which is where it was when that
@@ -316,9 +332,7 @@ pub fn brk(k: &mut Kernel, cx: &mut Cx, id: MmId, to: u64) -> Result<u64, Stop> 
     if new > old {
         insert(k, id, more)?;
     } else if new < old {
-        if let Some(rest) = range::unmap(k, cx.m, id, new, old) {
-            return Err(range::again(cx.now, rest));
-        }
+        unmap(k, cx, id, (new, old))?;
     }
     if let Some(mm) = k.spaces.get_mut(id) {
         mm.heap.1 = to;

@@ -23,6 +23,7 @@ pub mod script;
 pub mod sizes;
 pub mod stack;
 pub mod teardown;
+pub mod turn;
 pub mod user;
 
 use crate::arena::{Arena, Held};
@@ -30,6 +31,7 @@ use crate::cgroup::{Charge, GroupId};
 use crate::error::{Errno, NoMem, Stop};
 use crate::fs::InodeId;
 use crate::machine::{Frame, Machine, Space};
+use crate::task::TaskId;
 use crate::{Kernel, key};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -40,7 +42,7 @@ use layout::Layout;
 pub use fault::fault;
 pub use fork::duplicate;
 pub use oom::oom_kill;
-pub use range::{Lost, again, truncated, unmap_file_range};
+pub use range::{Lost, truncated, unmap_file_range};
 pub use teardown::{Teardown, release, teardown_step};
 
 key! {
@@ -133,6 +135,8 @@ pub struct Mm {
     /// What new areas are besides: locked in memory, at once or at their first touch
     /// (mlockall(2), MCL_FUTURE).
     pub new_flags: AreaFlags,
+    /// Whose call about this memory is between two turns: only that task may run in it.
+    pub busy: Option<TaskId>,
     /// What execve put where.
     pub layout: Layout,
     /// Who pays.
@@ -227,6 +231,7 @@ pub fn create(k: &mut Kernel, m: &mut dyn Machine, group: GroupId) -> Result<Hel
         heap: (0, 0),
         base: crate::machine::USER_END,
         new_flags: AreaFlags::empty(),
+        busy: None,
         layout: Layout::default(),
         group: k.groups.hold(group),
         exe: None,

@@ -5,15 +5,16 @@
 
 use super::area::{Area, Source};
 use super::frames::Origin;
+use super::turn::{Budget, Step};
 use super::{MmId, drop_unused, page};
 use crate::Kernel;
-use crate::error::{NoMem, Stop};
+use crate::error::NoMem;
 use crate::fs::InodeId;
 use crate::machine::{Access, Machine, Mapped, PAGE, Space};
 use alloc::vec::Vec;
 
-/// Pages that one part has at the most.
-const PART: usize = 512;
+/// Pages that truncation takes away in one part.
+const PART: usize = 200;
 
 /// A table of pages covers so many bytes: less cannot empty one.
 const TABLE_SPAN: u64 = 512 * PAGE;
@@ -22,19 +23,20 @@ const TABLE_SPAN: u64 = 512 * PAGE;
 fn pages(
     m: &mut dyn Machine,
     space: Space,
-    start: u64,
-    end: u64,
+    (start, end): (u64, u64),
+    budget: &mut Budget,
     mut visit: impl FnMut(&mut dyn Machine, u64, Mapped),
 ) -> u64 {
     let mut at = start;
-    for _ in 0..PART {
-        let Some((page, mapped)) = m.next_mapped(space, at, end) else {
-            return end;
-        };
+    while let Some((page, mapped)) = m.next_mapped(space, at, end) {
+        if budget.is_spent() {
+            return page;
+        }
+        budget.spend(Step::Page);
         visit(m, page, mapped);
         at = page.saturating_add(PAGE);
     }
-    m.next_mapped(space, at, end).map_or(end, |(page, _)| page)
+    end
 }
 
 /// Where to go on, if not done.
@@ -43,8 +45,14 @@ fn rest(done: u64, end: u64) -> Option<u64> {
 }
 
 /// Takes the pages of a range away; areas stay. Returns where to go on.
-pub fn discard(k: &mut Kernel, m: &mut dyn Machine, id: MmId, start: u64, end: u64) -> Option<u64> {
-    discard_some(k, m, id, (start, end), true).1
+pub fn discard(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    id: MmId,
+    range: (u64, u64),
+    budget: &mut Budget,
+) -> Option<u64> {
+    discard_some(k, m, id, range, true, budget).1
 }
 
 /// Takes the pages of a range away, without `copies` only those that are a file's own. Returns
@@ -55,6 +63,7 @@ fn discard_some(
     id: MmId,
     (start, end): (u64, u64),
     copies: bool,
+    budget: &mut Budget,
 ) -> (usize, Option<u64>) {
     let Kernel {
         frames,
@@ -67,7 +76,7 @@ fn discard_some(
     };
     let space = mm.space;
     let mut count = 0;
-    let done = pages(m, space, start, end, |m, page, mapped| {
+    let done = pages(m, space, (start, end), budget, |m, page, mapped| {
         if !copies && frames.origin(mapped.frame) != Origin::File {
             return;
         }
@@ -81,31 +90,47 @@ fn discard_some(
 }
 
 /// Removes what is in a range. Returns where to go on; what is before is gone then.
-pub fn unmap(k: &mut Kernel, m: &mut dyn Machine, id: MmId, start: u64, end: u64) -> Option<u64> {
-    let rest = discard(k, m, id, start, end);
-    let done = rest.unwrap_or(end);
-    remove_areas(k, id, start, done);
-    if done.saturating_sub(start) >= TABLE_SPAN {
-        trim(k, m, id, start, done);
+pub fn unmap(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    id: MmId,
+    (start, end): (u64, u64),
+    budget: &mut Budget,
+) -> Option<u64> {
+    let mut at = start;
+    while let Some(part) = part_of(k, id, at, end) {
+        if budget.is_spent() {
+            trim(k, m, id, start, at);
+            return Some(part.start);
+        }
+        budget.spend(Step::Area);
+        let rest = discard(k, m, id, (part.start, part.end), budget);
+        at = rest.unwrap_or(part.end);
+        remove_area(k, id, part.start, at);
     }
-    rest
+    trim(k, m, id, start, end);
+    None
 }
 
-/// Removes the areas of a range whose pages are gone.
-fn remove_areas(k: &mut Kernel, id: MmId, start: u64, end: u64) {
-    while let Some(part) = k
-        .spaces
-        .get_mut(id)
-        .and_then(|mm| mm.areas.remove_first(start, end))
-    {
-        if let Some(source) = part.source() {
-            drop_unused(k, id, source);
-        }
+/// The first part of an area in a range.
+fn part_of(k: &Kernel, id: MmId, start: u64, end: u64) -> Option<Area> {
+    k.spaces.get(id)?.areas.first_in(start, end)
+}
+
+/// Removes the part of an area whose pages are gone.
+fn remove_area(k: &mut Kernel, id: MmId, start: u64, end: u64) {
+    let mm = k.spaces.get_mut(id);
+    let part = mm.and_then(|mm| mm.areas.remove_first(start, end));
+    if let Some(source) = part.and_then(|part| part.source()) {
+        drop_unused(k, id, source);
     }
 }
 
 /// Gives tables that hold nothing any more back; those that remain after a part go at the end.
 fn trim(k: &mut Kernel, m: &mut dyn Machine, id: MmId, start: u64, end: u64) {
+    if end.saturating_sub(start) < TABLE_SPAN {
+        return;
+    }
     let Kernel {
         frames,
         groups,
@@ -119,18 +144,19 @@ fn trim(k: &mut Kernel, m: &mut dyn Machine, id: MmId, start: u64, end: u64) {
     }
 }
 
-/// Changes what the program may do in a range that areas cover. Returns where to go on.
+/// Changes what the program may do in a range that one area covers. Returns where to go on.
 pub fn protect(
     k: &mut Kernel,
     m: &mut dyn Machine,
     id: MmId,
     (start, end): (u64, u64),
     access: Access,
+    budget: &mut Budget,
 ) -> Option<u64> {
     let Kernel { frames, spaces, .. } = k;
     let mm = spaces.get_mut(id)?;
     let (space, areas) = (mm.space, &mut mm.areas);
-    let done = pages(m, space, start, end, |m, page, mapped| {
+    let done = pages(m, space, (start, end), budget, |m, page, mapped| {
         if let Some(area) = areas.find(page) {
             let area = Area { access, ..*area };
             m.protect(space, page, page::fitting(frames, &area, mapped.frame));
@@ -140,53 +166,54 @@ pub fn protect(
     rest(done, end)
 }
 
-/// Moves an area with its pages to a free place (mremap(2)); [`super::room_for_areas`] was asked.
-/// When memory for tables runs out, the pages that were not moved yet are where they were, those
-/// moved are in the new area, and calling again goes on: `from` names the part that is left.
-///
-/// # Errors
-/// [`NoMem`]; nothing is moved then.
+/// Moves pages of `part` from `at` on to where `part` begins at `to` (mremap(2)), where
+/// [`make_tables`] has made the tables. Returns where to go on.
 pub fn move_pages(
     k: &mut Kernel,
     m: &mut dyn Machine,
     id: MmId,
-    from: Area,
-    to: u64,
-) -> Result<(), NoMem> {
-    make_tables(k, m, id, from, to)?;
-    let Some(space) = k.spaces.get(id).map(|mm| mm.space) else {
-        return Ok(());
-    };
-    let mut at = from.start;
-    while let Some((page, _)) = m.next_mapped(space, at, from.end) {
+    (part, to): (&Area, u64),
+    at: u64,
+    budget: &mut Budget,
+) -> Option<u64> {
+    let Kernel { frames, groups, .. } = k;
+    let space = k.spaces.get(id)?.space;
+    let done = pages(m, space, (at, part.end), budget, |m, page, _| {
         if let Some(mapped) = m.unmap(space, page) {
-            let target = to.saturating_add(page.saturating_sub(from.start));
+            let target = to.saturating_add(page.saturating_sub(part.start));
             // The tables are there, so that this cannot fail.
             if m.map(space, target, mapped.frame, mapped.access, &mut || None)
                 .is_err()
             {
-                k.frames.release(&mut k.groups, mapped.frame);
+                frames.release(groups, mapped.frame);
             }
         }
-        at = page.saturating_add(PAGE);
-    }
-    Ok(())
+    });
+    rest(done, part.end)
 }
 
-/// Adds the tables that moving the pages of `from` to `to` needs.
-fn make_tables(
+/// Adds the tables that moving the pages of `part` from `at` on to `to` needs. Returns where to
+/// go on.
+///
+/// # Errors
+/// [`NoMem`].
+pub fn make_tables(
     k: &mut Kernel,
     m: &mut dyn Machine,
     id: MmId,
-    from: Area,
-    to: u64,
-) -> Result<(), NoMem> {
+    (part, to): (&Area, u64),
+    mut at: u64,
+    budget: &mut Budget,
+) -> Result<Option<u64>, NoMem> {
     let Some(space) = k.spaces.get(id).map(|mm| mm.space) else {
-        return Ok(());
+        return Ok(None);
     };
-    let mut at = from.start;
-    while let Some((page, mapped)) = m.next_mapped(space, at, from.end) {
-        let target = to.saturating_add(page.saturating_sub(from.start));
+    while let Some((page, mapped)) = m.next_mapped(space, at, part.end) {
+        if budget.is_spent() {
+            return Ok(Some(page));
+        }
+        budget.spend(Step::Page);
+        let target = to.saturating_add(page.saturating_sub(part.start));
         if m.tables_missing(space, target) > 0 {
             k.frames.share(mapped.frame);
             page::put(k, m, id, target, mapped.frame, Access::empty())?;
@@ -194,7 +221,7 @@ fn make_tables(
         }
         at = page.saturating_add(PAGE);
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Pages of a file that programs lose.
@@ -242,7 +269,9 @@ pub fn unmap_file_range(
                 if count >= most {
                     return false;
                 }
-                let (taken, rest) = discard_some(k, m, id, (start, end), lost.copies);
+                let mut budget = Budget::new();
+                let part = (start, end);
+                let (taken, rest) = discard_some(k, m, id, part, lost.copies, &mut budget);
                 count += taken;
                 from = rest;
             }
@@ -270,23 +299,4 @@ fn showing(k: &Kernel, id: MmId, source: Source, lost: Lost, at: u64) -> Option<
         next = areas.from(area.end);
     }
     None
-}
-
-/// [`unmap`] to the end at once: for ranges that are small or were just made.
-pub fn unmap_all(k: &mut Kernel, m: &mut dyn Machine, id: MmId, start: u64, end: u64) {
-    let mut from = Some(start);
-    while let Some(start) = from {
-        from = unmap(k, m, id, start, end);
-    }
-}
-
-/// What a call says when a part is done and more is to do: make it again, after the others.
-pub fn again(now: u64, word: u64) -> Stop {
-    let resume = crate::wait::Resume {
-        deadline: Some(now),
-        word,
-        ..Default::default()
-    };
-    let pending = crate::wait::Pending::turn(crate::wait::Restart::NoIntr);
-    Stop::Wait(pending.with(resume))
 }

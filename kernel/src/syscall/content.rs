@@ -94,7 +94,7 @@ fn seek_extent(k: &Kernel, cx: &Cx, id: FileId, from: i64, data: bool) -> Result
         }
         hole += 1;
         if hole - first >= SEEK_TURN {
-            return Err(mm::again(cx.now, hole));
+            return Err(mm::turn::later(hole));
         }
     }
     Ok((hole * PAGE).max(from).min(pages.size))

@@ -6,7 +6,8 @@ use crate::machine::{Access, USER_END};
 use crate::mm::area::AreaFlags;
 use crate::mm::map::{self, Place, whole_pages};
 use crate::mm::remap;
-use crate::mm::{MmId, advice, lock};
+use crate::mm::{MmId, advice, lock, turn};
+use crate::wait::Resume;
 use crate::{Cx, Kernel};
 use linux_raw_sys::general as linux;
 
@@ -96,16 +97,36 @@ fn mmap(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         unreserved: has(linux::MAP_NORESERVE),
     };
     let mm = current(k, cx)?;
-    let start = map::map(k, cx, mm, &request)?;
+    let length = whole_pages(len)?;
+    // An earlier turn has mapped it, and began to bring pages in.
+    let (start, from) = match cx.resume.filter(|resume| resume.done != 0) {
+        Some(resume) => (resume.done, resume.word),
+        None => {
+            let start = map::map(k, cx, mm, &request)?;
+            (start, start)
+        }
+    };
+    if has(linux::MAP_POPULATE) || locks_now(k, mm, flags) {
+        let range = (from, start.saturating_add(length));
+        if let Some(rest) = advice::populate_new(k, cx, mm, range) {
+            let resume = Resume {
+                done: start,
+                ..Resume::at(rest)
+            };
+            return Err(turn::again(k, mm, cx.task, resume));
+        }
+    }
+    Ok(start)
+}
+
+/// Whether a new mapping is locked with all of its pages.
+fn locks_now(k: &Kernel, mm: MmId, flags: u32) -> bool {
     let future = k
         .spaces
         .get(mm)
         .map_or(AreaFlags::empty(), |mm| mm.new_flags);
-    let locks = has(linux::MAP_LOCKED) || future.contains(AreaFlags::LOCKED);
-    if has(linux::MAP_POPULATE) || (locks && !future.contains(AreaFlags::LOCK_ON_FAULT)) {
-        advice::populate_some(k, cx, mm, start, whole_pages(len)?);
-    }
-    Ok(start)
+    (flags & linux::MAP_LOCKED != 0 || future.contains(AreaFlags::LOCKED))
+        && !future.contains(AreaFlags::LOCK_ON_FAULT)
 }
 
 fn area_flags(flags: u32) -> AreaFlags {
@@ -212,7 +233,7 @@ fn msync(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     }
     let range = map::pages_of(args[0], args[1], Errno::ENOMEM)?;
     let mm = current(k, cx)?;
-    advice::sync(k, mm, range, flags & linux::MS_INVALIDATE != 0)?;
+    advice::sync(k, cx, mm, range, flags & linux::MS_INVALIDATE != 0)?;
     Ok(0)
 }
 
@@ -252,7 +273,7 @@ fn mlock2(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
 fn munlock(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let range = lock_range(args[0], args[1])?;
     let mm = current(k, cx)?;
-    lock::unlock(k, mm, range)?;
+    lock::unlock(k, cx, mm, range)?;
     Ok(0)
 }
 
@@ -275,6 +296,6 @@ fn mlockall(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
 
 fn munlockall(k: &mut Kernel, cx: &mut Cx, _args: &[u64; 6]) -> Call {
     let mm = current(k, cx)?;
-    lock::unlock_all(k, mm);
+    lock::unlock_all(k, cx, mm)?;
     Ok(0)
 }

@@ -39,6 +39,7 @@ mod xattrs;
 
 use crate::error::{Call, Errno, Stop};
 use crate::machine::UserRegs;
+use crate::mm::turn;
 use crate::task::{ParkedCall, RunState, signal};
 use crate::wait::Restart;
 use crate::{Cx, Kernel};
@@ -140,6 +141,7 @@ pub fn retry(k: &mut Kernel, cx: &mut Cx, call: ParkedCall) {
 fn make(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6]) {
     #[cfg(feature = "audit")]
     k.groups.disturb.enter();
+    turn::let_others_in(k, cx.task);
     let result = match line(number) {
         Some((_, _, handler)) => handler(k, cx, &args),
         None => {
@@ -173,6 +175,7 @@ fn settle(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6], result: Call
                 return;
             }
             if !k.make_room_for(cx.m, cx.task, no_mem) {
+                turn::let_others_in(k, cx.task);
                 finish(k, cx, Errno::ENOMEM.negative());
                 return;
             }

@@ -147,6 +147,8 @@ fn end_thread(k: &mut Kernel, m: &mut dyn Machine, id: TaskId) {
         k.sched.fpu_owner = None;
     }
     usage::keep(k, id);
+    fork::abandon(k, id);
+    crate::mm::turn::let_others_in(k, id);
     let Some(task) = k.tasks.tasks.get_mut(id) else {
         return;
     };

@@ -11,7 +11,7 @@ use crate::arena::Held;
 use crate::cgroup::{Charge, GroupId};
 use crate::error::{Call, Errno, Stop};
 use crate::machine::USER_END;
-use crate::mm::{self, MmId, user};
+use crate::mm::{self, MmId, turn, user};
 use crate::ns::{self, NsSet};
 use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::{Cx, Kernel};
@@ -96,10 +96,24 @@ pub fn clone(k: &mut Kernel, cx: &mut Cx, args: &Args) -> Call {
     if let Some(resume) = cx.resume.filter(|r| r.word != 0) {
         return wait_for_vfork(k, cx, resume.word);
     }
-    args.check()?;
-    let mut draft = Draft::default();
+    let mut draft = match k.tasks.task_mut(cx.task)?.draft.take() {
+        Some(draft) => draft,
+        None => {
+            args.check()?;
+            Box::new(Draft::new(args))
+        }
+    };
+    // What the program says now may be something else than when the copy began.
+    let args = draft.args.clone();
+    let args = &args;
     if let Err(stop) = fill(k, cx, args, &mut draft) {
-        draft.discard(k);
+        if matches!(stop, Stop::Wait(_)) {
+            k.tasks.task_mut(cx.task)?.draft = Some(draft);
+        } else {
+            // Memory that is found by ending others serves a copy from the beginning.
+            cx.resume = None;
+            draft.discard(k);
+        }
         return Err(stop);
     }
     let (child, number) = match commit(k, cx, args, &mut draft) {
@@ -143,9 +157,20 @@ pub fn release_vfork(k: &mut Kernel, child: TaskId) {
     }
 }
 
+/// A task ends between two turns of its fork: what there is of the child goes.
+pub fn abandon(k: &mut Kernel, task: TaskId) {
+    let draft = k.tasks.tasks.get_mut(task).and_then(|t| t.draft.take());
+    if let Some(draft) = draft {
+        draft.discard(k);
+    }
+}
+
 /// The parts of a task that is not there yet: all of them, or they go back.
 #[derive(Default)]
-struct Draft {
+pub struct Draft {
+    args: Args,
+    /// All is there but the memory, which is copied in turns.
+    copies: Option<mm::fork::Copying>,
     group: Option<Held<GroupId>>,
     counted: Option<GroupId>,
     task_charge: Option<Charge>,
@@ -161,8 +186,18 @@ struct Draft {
 }
 
 impl Draft {
+    fn new(args: &Args) -> Draft {
+        Draft {
+            args: args.clone(),
+            ..Draft::default()
+        }
+    }
+
     /// Gives everything back.
     fn discard(self, k: &mut Kernel) {
+        if let Some(copying) = self.copies {
+            mm::release(k, copying.child);
+        }
         if let Some(mm) = self.mm {
             mm::release(k, mm);
         }
@@ -205,6 +240,9 @@ pub fn charge_groups(k: &mut Kernel, group: GroupId, count: usize) -> Result<Opt
 
 /// Everything that can fail.
 fn fill(k: &mut Kernel, cx: &mut Cx, args: &Args, draft: &mut Draft) -> Result<(), Stop> {
+    if draft.copies.is_some() {
+        return fill_memory(k, cx, args, draft);
+    }
     let parent = k.tasks.tasks.get(cx.task).ok_or(Errno::ESRCH)?;
     let (group, process) = (parent.group.key(), parent.process);
     let extra_groups = parent.cred.groups.len();
@@ -219,7 +257,16 @@ fn fill(k: &mut Kernel, cx: &mut Cx, args: &Args, draft: &mut Draft) -> Result<(
         draft.process_charge = Some(k.groups.charge(group, PROCESS_COST)?);
     }
     fill_shared(k, cx, args, group, draft)?;
-    fill_memory(k, cx, args, group, draft)
+    if !args.has(linux::CLONE_VM) {
+        let own = own_memory(k, cx)?;
+        draft.copies = Some(mm::fork::begin(k, cx.m, own, group)?);
+    }
+    fill_memory(k, cx, args, draft)
+}
+
+fn own_memory(k: &Kernel, cx: &Cx) -> Result<MmId, Errno> {
+    let mm = k.tasks.task(cx.task)?.mm.as_ref();
+    Ok(mm.ok_or(Errno::ESRCH)?.key())
 }
 
 /// RLIMIT_NPROC.
@@ -296,19 +343,16 @@ fn fill_shared(
     Ok(())
 }
 
-fn fill_memory(
-    k: &mut Kernel,
-    cx: &mut Cx,
-    args: &Args,
-    group: GroupId,
-    draft: &mut Draft,
-) -> Result<(), Stop> {
-    let parent = k.tasks.tasks.get(cx.task).ok_or(Errno::ESRCH)?;
-    let mm = parent.mm.as_ref().ok_or(Errno::ESRCH)?.key();
-    let mm = if args.has(linux::CLONE_VM) {
-        k.spaces.hold(mm).ok_or(Errno::ESRCH)?
-    } else {
-        mm::duplicate(k, cx.m, mm, group)?
+fn fill_memory(k: &mut Kernel, cx: &mut Cx, args: &Args, draft: &mut Draft) -> Result<(), Stop> {
+    let own = own_memory(k, cx)?;
+    if let Some(copying) = &mut draft.copies {
+        if !mm::fork::step(k, cx.m, own, copying)? {
+            return Err(turn::again(k, own, cx.task, Resume::default()));
+        }
+    }
+    let mm = match draft.copies.take() {
+        Some(copying) => copying.child,
+        None => k.spaces.hold(own).ok_or(Errno::ESRCH)?,
     };
     let mm = draft.mm.insert(mm).key();
     // Where there is no room for a number there will be none: that is no error (clone(2)).
@@ -409,6 +453,7 @@ fn add_task(
         nice: parent.nice,
         policy: parent.policy,
         over_count: false,
+        draft: None,
         usage: Usage::default(),
         timer_slack: (parent.timer_slack.0, parent.timer_slack.0),
         groups_charge: draft.groups_charge.take(),

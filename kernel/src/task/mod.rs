@@ -114,6 +114,8 @@ pub struct Task {
     pub timer_slack: (u64, u64),
     /// What it has used.
     pub usage: usage::Usage,
+    /// A child whose memory is copied in turns.
+    pub draft: Option<Box<fork::Draft>>,
     /// Pays for supplementary groups.
     pub groups_charge: Option<Charge>,
     /// How often its call has failed for want of memory and was made again.

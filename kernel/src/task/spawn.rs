@@ -192,6 +192,7 @@ fn commit(
         nice: 0,
         policy: 0,
         over_count: false,
+        draft: None,
         usage: Usage::default(),
         timer_slack: (TIMER_SLACK, TIMER_SLACK),
         groups_charge: draft.groups_charge.take(),
