@@ -26,6 +26,9 @@ cd "$root"
 "$busybox" cpio -i -d <"$archive" 2>/dev/null
 "$busybox" cp -R "$root/../files/." .
 "$busybox" mount -t proc -o nosuid,nodev proc proc
+"$busybox" mount -t sysfs -o nosuid,nodev sysfs sys
+"$busybox" mkdir -p dev/pts
+"$busybox" mount -t devpts -o nosuid,noexec,gid=5,mode=620,ptmxmode=666 devpts dev/pts
 "$busybox" mount -t tmpfs -o nosuid,nodev,mode=755 tmpfs run
 "$busybox" mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs tmp
 "$busybox" hostname berth
