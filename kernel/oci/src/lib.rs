@@ -13,7 +13,8 @@
 //! 1. [`OciConfig::parse`] reads lines of `key=value` and refuses what it does not know;
 //!    [`config::ConfigReader`] does so in bounded portions.
 //! 2. [`plan`], [`plan_start`] and [`plan_delete`] turn a configuration into [`Step`]s,
-//!    and refuse what the kernel's [`FeatureSet`] does not have, by key and value.
+//!    and refuse what the kernel's [`FeatureSet`] does not have, by key and value;
+//!    [`Planning`] does so in bounded portions, and [`explain`] tells all of it in advance.
 //! 3. [`Operation`] is one plan in progress. [`poll`](Operation::poll) it with the
 //!    [`Outcome`] of the last step and it says what comes [`Next`]: a step to do, or after
 //!    a failure what to undo. An operation borrows nothing and can be parked while a hook
@@ -128,8 +129,8 @@ pub use container::{ContainerError, ExitStatus, OciContainer};
 pub use operation::{Failure, Next, Operation, Outcome, Warning};
 #[cfg(feature = "alloc")]
 pub use plan::{
-    HookStep, MountKind, MountStep, NamespaceSource, Plan, Refusal, RefusalKind, Step, plan,
-    plan_delete, plan_start,
+    Explained, Explanation, HookStep, MountKind, MountStep, NamespaceSource, Plan, Planning,
+    REFUSALS_MAX, Refusal, RefusalKind, Step, explain, plan, plan_delete, plan_start,
 };
 #[cfg(feature = "alloc")]
 pub use platform::{Platform, Progress, Report, run};

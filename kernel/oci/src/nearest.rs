@@ -16,6 +16,8 @@ pub(crate) fn nearest<'a>(
     };
     candidates
         .into_iter()
+        // Each byte more or less is an edit: most need no comparison.
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= limit)
         .filter_map(|candidate| Some((distance(name, candidate)?, candidate)))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)

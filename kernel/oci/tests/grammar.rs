@@ -4,30 +4,23 @@
 
 mod common;
 
-use berth_oci::OciConfig;
-use berth_oci::config::{ConfigReader, OciCpu, OciMemory, Reading};
+use berth_oci::config::{
+    ConfigErrorKind, ConfigReader, ELEMENTS_MAX, KEYS, LINE_MAX, LIST_MAX, OciCpu, OciMemory,
+    STRUCTURED_MAX,
+};
+use berth_oci::{ConfigError, OciConfig};
 use common::{BASE, bad, good, with};
-
-#[test]
-fn a_long_list_does_not_take_long() {
-    let mut text = String::from(BASE);
-    for index in 0..50_000 {
-        text.push_str(&format!("annotation={index}=v\n"));
-    }
-    assert_eq!(OciConfig::parse(&text).unwrap().annotations.len(), 50_000);
-    text.push_str("annotation=17=w\n");
-    let error = OciConfig::parse(&text).unwrap_err();
-    assert!(
-        error.to_string().contains("\"17\" is given twice"),
-        "{error}"
-    );
-}
 
 #[test]
 fn errors_cut_long_values_and_show_no_control_characters() {
     let error = with(&format!("process_uid=\u{1b}[2J{}", "9".repeat(500))).unwrap_err();
-    assert!(error.value.len() <= 80);
+    assert_eq!(error.value.len(), 80);
     assert!(!error.to_string().contains('\u{1b}'));
+    // Cut at a character: 79 bytes and the first of two would be 80.
+    let error = with(&format!("process_uid={}\u{e9}x", "9".repeat(79))).unwrap_err();
+    assert_eq!(error.value, "9".repeat(79));
+    let error = with(&format!("{}\u{e9}=1", "k".repeat(79))).unwrap_err();
+    assert_eq!(error.key, "k".repeat(79));
     let error = with("process_uid=5\r").unwrap_err();
     assert!(error.to_string().contains("carriage return"), "{error}");
 }
@@ -203,26 +196,148 @@ fn validate_finds_what_text_could_not_say() {
     assert!(rootless.validate().is_err());
 }
 
-#[test]
-fn a_text_can_be_read_in_portions() {
-    let text = format!("{BASE}hostname=x\n# end\n\nprocess_arg=a\nhook_poststop=/h\nhook_arg=h\n");
-    let whole = OciConfig::parse(&text).unwrap();
-    for lines in 1..12 {
-        let mut reader = ConfigReader::new(text.as_bytes()).unwrap();
-        let mut turns = 0;
-        let config = loop {
-            turns += 1;
-            match reader.advance(lines).unwrap() {
-                Reading::More(rest) => reader = rest,
-                Reading::Done(config) => break config,
-            }
-        };
-        assert_eq!(config, whole);
-        assert_eq!(turns, text.lines().count() / lines + 1);
+/// Feeds a text in portions of `bytes`, at most `lines` lines at once.
+fn fed(text: &str, bytes: usize, lines: usize) -> Result<OciConfig, ConfigError> {
+    let mut reader = ConfigReader::default();
+    for mut portion in text.as_bytes().chunks(bytes) {
+        while !portion.is_empty() {
+            let taken = reader.feed(portion, lines)?;
+            assert!(taken > 0);
+            portion = &portion[taken..];
+        }
     }
-    let reader = ConfigReader::new("root_path=r\nbad").unwrap();
-    let Ok(Reading::More(reader)) = reader.advance(1) else {
-        panic!("the first line is good");
-    };
-    assert_eq!(reader.advance(1).unwrap_err().line, 2);
+    reader.finish().map_err(|(error, _)| error)
+}
+
+#[test]
+fn a_text_can_arrive_in_portions() {
+    let text = format!(
+        "{BASE}hostname=x\n# \u{20ac}nd\n\nprocess_arg=a\u{e9}\nhook_poststop=/h\nhook_arg=h"
+    );
+    let whole = OciConfig::parse(&text).unwrap();
+    assert_eq!(whole.process.as_ref().unwrap().args, ["a\u{e9}"]);
+    for bytes in 1..40 {
+        for lines in [1, 2, 100] {
+            assert_eq!(fed(&text, bytes, lines).as_ref(), Ok(&whole));
+        }
+    }
+    assert_eq!(fed("root_path=r\nbad", 5, 1).unwrap_err().line, 2);
+    assert_eq!(fed("root_path=r\nhostname=x", 5, 1).unwrap_err().line, 2);
+}
+
+#[test]
+fn a_feed_ends_with_its_lines_or_after_a_long_one() {
+    let long = "x".repeat(5000);
+    let text = format!("process_arg=a\nprocess_arg={long}\nprocess_arg=b\nprocess_arg=c\n");
+    let mut reader = ConfigReader::default();
+    let first = reader.feed(text.as_bytes(), 10).unwrap();
+    assert_eq!(&text[first..], "process_arg=b\nprocess_arg=c\n");
+    assert_eq!(reader.lines(), 2);
+    let second = reader.feed(&text.as_bytes()[first..], 1).unwrap();
+    assert_eq!(second, "process_arg=b\n".len());
+    assert_eq!(reader.feed(b"", 10), Ok(0));
+    let process = reader.into_unfinished().process.unwrap();
+    assert_eq!(process.args, ["a", &long, "b"]);
+}
+
+/// Exactly the limit is taken, one more is not.
+#[test]
+fn lists_and_values_have_limits() {
+    let kind = |text: &str| with(text).unwrap_err().kind;
+    for key in KEYS {
+        let line = match *key {
+            "masked_path"
+            | "readonly_path"
+            | "hook_prestart"
+            | "hook_createRuntime"
+            | "hook_createContainer"
+            | "hook_startContainer"
+            | "hook_poststart"
+            | "hook_poststop" => format!("{key}=/a\n"),
+            "device" => String::from("device=p:/a\n"),
+            "mount" => String::from("mount=/a:tmpfs:t\n"),
+            "cgroup_device" => String::from("cgroup_device=deny:a\n"),
+            "rdma" => String::from("rdma=a:1:\n"),
+            "rdt_schema" => String::from("rdt_schema=a\n"),
+            _ => continue,
+        };
+        good(&line.repeat(LIST_MAX));
+        let error = with(&line.repeat(LIST_MAX + 1)).unwrap_err();
+        assert_eq!(error.kind, ConfigErrorKind::TooLarge, "{key}");
+        assert_eq!(
+            (error.line as usize, error.key.as_str()),
+            (LIST_MAX + 4, *key)
+        );
+        assert!(error.to_string().contains("2048 times"), "{error}");
+    }
+    // What makes up a process has no limit of its own.
+    let process = good(&"process_arg=a\nprocess_env=A=b\n".repeat(20_000))
+        .process
+        .unwrap();
+    assert_eq!((process.args.len(), process.env.len()), (20_000, 20_000));
+
+    let value = |length: usize| format!("annotation=a={}", "x".repeat(length - 2));
+    assert_eq!(
+        good(&value(STRUCTURED_MAX)).annotations[0].1.len(),
+        STRUCTURED_MAX - 2
+    );
+    assert_eq!(kind(&value(STRUCTURED_MAX + 1)), ConfigErrorKind::TooLarge);
+    let mount = |length: usize| format!("mount=/a:tmpfs:{}", "x".repeat(length - 9));
+    good(&mount(STRUCTURED_MAX));
+    assert_eq!(kind(&mount(STRUCTURED_MAX + 1)), ConfigErrorKind::TooLarge);
+    let cpus = |length: usize| format!("cpu_cpus=11{}", ",1".repeat(length / 2 - 1));
+    good(&cpus(STRUCTURED_MAX));
+    assert_eq!(kind(&cpus(STRUCTURED_MAX + 2)), ConfigErrorKind::TooLarge);
+
+    let options = |count: usize| format!("mount=/a:tmpfs:t:ro{}", ",ro".repeat(count - 1));
+    assert_eq!(
+        good(&options(ELEMENTS_MAX)).mounts[0].options.len(),
+        ELEMENTS_MAX
+    );
+    assert_eq!(kind(&options(ELEMENTS_MAX + 1)), ConfigErrorKind::TooLarge);
+
+    let argument = |length: usize| format!("process_arg={}", "x".repeat(length - 12));
+    good(&argument(LINE_MAX));
+    assert_eq!(kind(&argument(LINE_MAX + 1)), ConfigErrorKind::TooLarge);
+    let path = |length: usize| format!("masked_path=/{}", "x".repeat(length - 1));
+    good(&path(4095));
+    bad(&[&path(4096)]);
+}
+
+#[test]
+fn names_are_given_once_however_many_there_are() {
+    for (key, separator) in [("annotation", '='), ("sysctl", '='), ("unified", '=')] {
+        // In no order.
+        let name = |n: usize| format!("n{}", n * 1031 % 2047);
+        let mut text = String::new();
+        for n in 0..2047 {
+            text.push_str(&format!("{key}={}{separator}v\n", name(n)));
+        }
+        good(&text);
+        text.push_str(&format!("{key}={}{separator}w\n", name(17)));
+        let error = with(&text).unwrap_err();
+        assert_eq!((error.line, error.kind), (2051, ConfigErrorKind::Duplicate));
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("\"{}\" is given twice", name(17)))
+        );
+    }
+}
+
+/// One good value for each key comes back from its text as it went in.
+#[test]
+fn every_key_survives_printing() {
+    let text = include_str!("corpus/every-key.conf");
+    let config = OciConfig::parse(text).unwrap();
+    let printed = config.to_text();
+    assert_eq!(OciConfig::parse(&printed).as_ref(), Ok(&config));
+    for key in KEYS {
+        let has = |text: &str| text.lines().any(|line| line.split('=').next() == Some(key));
+        assert!(has(text), "{key} has no line in the corpus");
+        assert!(has(&printed), "{key} is not printed");
+    }
+    // Nothing was lost on the way: the texts are the same but for order and quoting.
+    let count = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(count(&printed), count(text));
 }

@@ -3,7 +3,9 @@
 use super::error::Fault;
 use super::key::{BaseKey as K, Key};
 use super::print::Printer;
-use super::value::{PATH_MAX, Quoted, QuotedList, Read, assignment, boolean, path, text, unquote};
+use super::value::{
+    PATH_MAX, Quoted, QuotedList, Read, assignment, boolean, check_length, path, text, unquote,
+};
 use super::{OciConfig, OciHooks, OciLinuxConfig};
 use crate::memory::{try_push, try_string};
 use alloc::string::String;
@@ -72,6 +74,7 @@ impl OciConfig {
 
 /// `KEY=VALUE`, both quoted; the value may be empty.
 pub(super) fn pair(value: &str) -> Read<(String, String)> {
+    check_length(value)?;
     let (name, value) = assignment(value)?;
     Ok((unquote(name)?, unquote(value)?))
 }

@@ -60,7 +60,7 @@ impl OciHooks {
         self.of(kind).get(index)
     }
 
-    fn of_mut(&mut self, kind: HookKind) -> &mut Vec<OciHook> {
+    pub(super) fn of_mut(&mut self, kind: HookKind) -> &mut Vec<OciHook> {
         match kind {
             HookKind::Prestart => &mut self.prestart,
             HookKind::CreateRuntime => &mut self.create_runtime,

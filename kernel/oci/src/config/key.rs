@@ -1,12 +1,31 @@
 //! The keys of the grammar: one table for parser, printer and error texts.
 
+use super::lexer::LINES_MAX;
+
+/// Most entries of a list in which each entry is work for whoever creates the container.
+/// The lists of plain text that make up a process have no limit but [`LINES_MAX`].
+pub const LIST_MAX: usize = 1 << 11;
+
 /// How often a key may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arity {
     /// At most once: a second one is an error (P34).
     Once,
+    /// At most [`LIST_MAX`] times; the order is kept.
+    List,
     /// Any number of times; the order is kept.
-    Many,
+    Text,
+}
+
+impl Arity {
+    /// The most times.
+    pub(crate) const fn most(self) -> usize {
+        match self {
+            Self::Once => 1,
+            Self::List => LIST_MAX,
+            Self::Text => LINES_MAX,
+        }
+    }
 }
 
 macro_rules! keys {
@@ -67,23 +86,23 @@ keys! {
         RootReadonly "root_readonly" Once,
         Hostname "hostname" Once,
         Domainname "domainname" Once,
-        Annotation "annotation" Many,
+        Annotation "annotation" List,
     }
     /// `process`.
     Process(ProcessKey) {
         Terminal "process_terminal" Once,
         ConsoleSize "process_console_size" Once,
         Cwd "process_cwd" Once,
-        Arg "process_arg" Many,
-        ArgLine "process_arg_line" Many,
-        Env "process_env" Many,
-        EnvLine "process_env_line" Many,
+        Arg "process_arg" Text,
+        ArgLine "process_arg_line" Text,
+        Env "process_env" Text,
+        EnvLine "process_env_line" Text,
         Uid "process_uid" Once,
         Gid "process_gid" Once,
-        AdditionalGid "process_additional_gid" Many,
+        AdditionalGid "process_additional_gid" Text,
         Umask "process_umask" Once,
-        Rlimit "process_rlimit" Many,
-        Capability "process_capability" Many,
+        Rlimit "process_rlimit" List,
+        Capability "process_capability" List,
         NoNewPrivs "process_no_new_privs" Once,
         OomScoreAdj "process_oom_score_adj" Once,
         ApparmorProfile "process_apparmor_profile" Once,
@@ -91,7 +110,7 @@ keys! {
         SchedulerPolicy "process_scheduler_policy" Once,
         SchedulerNice "process_scheduler_nice" Once,
         SchedulerPriority "process_scheduler_priority" Once,
-        SchedulerFlag "process_scheduler_flag" Many,
+        SchedulerFlag "process_scheduler_flag" List,
         SchedulerRuntime "process_scheduler_runtime" Once,
         SchedulerDeadline "process_scheduler_deadline" Once,
         SchedulerPeriod "process_scheduler_period" Once,
@@ -101,50 +120,50 @@ keys! {
     }
     /// `mounts`.
     Mount(MountKey) {
-        Mount "mount" Many,
-        UidMapping "mount_uid_mapping" Many,
-        GidMapping "mount_gid_mapping" Many,
+        Mount "mount" List,
+        UidMapping "mount_uid_mapping" List,
+        GidMapping "mount_gid_mapping" List,
     }
     /// `hooks`.
     Hook(HookKey) {
-        Prestart "hook_prestart" Many,
-        CreateRuntime "hook_createRuntime" Many,
-        CreateContainer "hook_createContainer" Many,
-        StartContainer "hook_startContainer" Many,
-        Poststart "hook_poststart" Many,
-        Poststop "hook_poststop" Many,
-        Arg "hook_arg" Many,
-        ArgLine "hook_arg_line" Many,
-        Env "hook_env" Many,
-        EnvLine "hook_env_line" Many,
+        Prestart "hook_prestart" List,
+        CreateRuntime "hook_createRuntime" List,
+        CreateContainer "hook_createContainer" List,
+        StartContainer "hook_startContainer" List,
+        Poststart "hook_poststart" List,
+        Poststop "hook_poststop" List,
+        Arg "hook_arg" Text,
+        ArgLine "hook_arg_line" Text,
+        Env "hook_env" Text,
+        EnvLine "hook_env_line" Text,
     }
     /// `linux`, without resources and seccomp.
     Linux(LinuxKey) {
-        Namespace "namespace" Many,
-        UidMapping "uid_mapping" Many,
-        GidMapping "gid_mapping" Many,
-        TimeOffset "time_offset" Many,
-        Device "device" Many,
-        NetDevice "net_device" Many,
+        Namespace "namespace" List,
+        UidMapping "uid_mapping" List,
+        GidMapping "gid_mapping" List,
+        TimeOffset "time_offset" List,
+        Device "device" List,
+        NetDevice "net_device" List,
         CgroupsPath "cgroups_path" Once,
         RootfsPropagation "rootfs_propagation" Once,
-        MaskedPath "masked_path" Many,
-        ReadonlyPath "readonly_path" Many,
+        MaskedPath "masked_path" List,
+        ReadonlyPath "readonly_path" List,
         MountLabel "mount_label" Once,
-        Sysctl "sysctl" Many,
+        Sysctl "sysctl" List,
         Personality "personality" Once,
         RdtClosId "rdt_clos_id" Once,
-        RdtSchema "rdt_schema" Many,
+        RdtSchema "rdt_schema" List,
         RdtL3CacheSchema "rdt_l3_cache_schema" Once,
         RdtMemBwSchema "rdt_mem_bw_schema" Once,
         RdtMonitoring "rdt_monitoring" Once,
         MemoryPolicyMode "memory_policy_mode" Once,
         MemoryPolicyNodes "memory_policy_nodes" Once,
-        MemoryPolicyFlag "memory_policy_flag" Many,
+        MemoryPolicyFlag "memory_policy_flag" List,
     }
     /// `linux.resources`.
     Resource(ResourceKey) {
-        CgroupDevice "cgroup_device" Many,
+        CgroupDevice "cgroup_device" List,
         MemoryLimit "memory_limit" Once,
         MemoryReservation "memory_reservation" Once,
         MemorySwap "memory_swap" Once,
@@ -166,27 +185,27 @@ keys! {
         PidsLimit "pids_limit" Once,
         BlockIoWeight "block_io_weight" Once,
         BlockIoLeafWeight "block_io_leaf_weight" Once,
-        BlockIoWeightDevice "block_io_weight_device" Many,
-        BlockIoReadBps "block_io_read_bps_device" Many,
-        BlockIoWriteBps "block_io_write_bps_device" Many,
-        BlockIoReadIops "block_io_read_iops_device" Many,
-        BlockIoWriteIops "block_io_write_iops_device" Many,
-        HugepageLimit "hugepage_limit" Many,
+        BlockIoWeightDevice "block_io_weight_device" List,
+        BlockIoReadBps "block_io_read_bps_device" List,
+        BlockIoWriteBps "block_io_write_bps_device" List,
+        BlockIoReadIops "block_io_read_iops_device" List,
+        BlockIoWriteIops "block_io_write_iops_device" List,
+        HugepageLimit "hugepage_limit" List,
         NetworkClassId "network_class_id" Once,
-        NetworkPriority "network_priority" Many,
-        Rdma "rdma" Many,
-        Unified "unified" Many,
+        NetworkPriority "network_priority" List,
+        Rdma "rdma" List,
+        Unified "unified" List,
     }
     /// `linux.seccomp`.
     Seccomp(SeccompKey) {
         DefaultAction "seccomp_default_action" Once,
         DefaultErrnoRet "seccomp_default_errno_ret" Once,
-        Architecture "seccomp_architecture" Many,
-        Flag "seccomp_flag" Many,
+        Architecture "seccomp_architecture" List,
+        Flag "seccomp_flag" List,
         ListenerPath "seccomp_listener_path" Once,
         ListenerMetadata "seccomp_listener_metadata" Once,
-        Syscall "seccomp_syscall" Many,
-        Arg "seccomp_arg" Many,
+        Syscall "seccomp_syscall" List,
+        Arg "seccomp_arg" List,
     }
 }
 

@@ -5,12 +5,14 @@
 //! [`plan`](crate::plan).
 
 mod base;
+mod dissolve;
 mod error;
 mod hook;
 mod key;
 mod lexer;
 mod linux;
 mod mount;
+mod names;
 mod parse;
 mod print;
 mod process;
@@ -23,15 +25,16 @@ pub use base::{OCI_VERSION_DEFAULT, OciRoot};
 pub(crate) use error::Visible;
 pub use error::{ConfigError, ConfigErrorKind, EXCERPT_MAX};
 pub use hook::{OciHook, OciHooks};
-pub use key::KEYS;
-pub use lexer::{LINES_MAX, TEXT_MAX};
+pub use key::{KEYS, LIST_MAX};
+pub use lexer::{LINE_MAX, LINES_MAX, TEXT_MAX};
 pub use linux::{
     IdMapping, MemoryPolicyFlag, MemoryPolicyMode, OciDevice, OciDeviceKind, OciIntelRdt,
     OciLinuxConfig, OciMemoryPolicy, OciNamespace, OciNetDevice, OciTimeOffset, Personality,
     RootfsPropagation, TimeClock,
 };
 pub use mount::OciMount;
-pub use parse::{ConfigReader, Reading};
+pub use parse::ConfigReader;
+pub(crate) use process::Pair;
 pub use process::{
     CapabilitySet, IoPriorityClass, OciCapabilities, OciConsoleSize, OciExecCpuAffinity,
     OciIoPriority, OciProcess, OciRlimit, OciScheduler, RlimitKind, SchedulerFlag, SchedulerPolicy,
@@ -44,6 +47,7 @@ pub use resources::{
 pub use seccomp::{
     OciSeccomp, OciSyscallArg, OciSyscallRule, SeccompAction, SeccompArch, SeccompFlag, SeccompOp,
 };
+pub use value::{ELEMENTS_MAX, STRUCTURED_MAX};
 
 use crate::memory::TryText;
 use alloc::string::String;

@@ -1,85 +1,129 @@
 //! From lines to a configuration.
 
-use super::error::{ConfigError, ConfigErrorKind, Fault};
+use super::error::{ConfigError, ConfigErrorKind, Fault, excerpt};
 use super::key::{Arity, KEYS, Key};
-use super::lexer::{LINES_MAX, Lexer, Line, check_size};
+use super::lexer::{Lexer, Line};
+use super::names::Names;
 use super::value::Read;
 use super::{OciConfig, OciMount, OciProcess, OciSeccomp};
 use crate::hooks::HookKind;
 use crate::memory::try_push;
 use crate::nearest::nearest;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-/// A configuration that is read in portions.
+/// A configuration whose text arrives in portions.
 ///
-/// For kernels that do nothing for long: each [`advance`](Self::advance) reads a bounded
-/// number of lines. [`OciConfig::parse`] reads all of them at once.
-#[derive(Debug)]
-pub struct ConfigReader<T> {
-    text: T,
+/// For kernels that do nothing for long: what a [`feed`](Self::feed) costs is bounded by what
+/// it is given. [`OciConfig::parse`] reads a whole text at once.
+///
+/// ```
+/// use berth_oci::config::ConfigReader;
+///
+/// let mut reader = ConfigReader::default();
+/// for portion in ["root_pa", "th=rootfs\nhostn", "ame=x\nnamespace=uts"] {
+///     let mut rest = portion.as_bytes();
+///     while !rest.is_empty() {
+///         // At most eight lines at once.
+///         let taken = reader.feed(rest, 8)?;
+///         rest = &rest[taken..];
+///     }
+/// }
+/// let config = reader.finish().map_err(|(error, _)| error)?;
+/// assert_eq!(config.hostname.as_deref(), Some("x"));
+/// # Ok::<(), berth_oci::ConfigError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct ConfigReader {
     lexer: Lexer,
     parser: Parser,
 }
 
-/// How far a [`ConfigReader`] has come.
-#[derive(Debug)]
-pub enum Reading<T> {
-    /// There are more lines.
-    More(ConfigReader<T>),
-    /// The whole text was read and is valid.
-    Done(OciConfig),
-}
+/// A line of more bytes is the last of its portion: long values cost as much as many lines.
+const LONG_LINE: usize = 1 << 10;
 
-impl<T: AsRef<[u8]>> ConfigReader<T> {
-    /// Begins to read `text`.
+impl ConfigReader {
+    /// Reads at most `lines` lines of `bytes`, fewer when one is long; what belongs to a line
+    /// that has not ended is kept. Says how many bytes were taken: at least one, if there are
+    /// any and `lines` is not 0.
     ///
     /// # Errors
-    /// When the text is longer than [`TEXT_MAX`](super::TEXT_MAX).
-    pub fn new(text: T) -> Result<Self, ConfigError> {
-        check_size(text.as_ref())?;
-        Ok(Self {
-            text,
-            lexer: Lexer::default(),
-            parser: Parser::default(),
-        })
-    }
-
-    /// Reads at most `lines` lines. What concerns more than one line is checked after the
-    /// last.
-    ///
-    /// # Errors
-    /// The first fault in the text, with its line.
-    pub fn advance(mut self, lines: usize) -> Result<Reading<T>, ConfigError> {
+    /// The first fault in the text, with its line. The reader is of no further use then.
+    pub fn feed(&mut self, bytes: &[u8], lines: usize) -> Result<usize, ConfigError> {
+        let mut all = 0usize;
         for _ in 0..lines {
-            match self.lexer.next(self.text.as_ref()) {
-                Some(Ok(Some(line))) => self.parser.line(line)?,
-                Some(Ok(None)) => {}
-                Some(Err(error)) => return Err(error),
-                None => return self.finish().map(Reading::Done),
+            let rest = bytes.get(all..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            let (taken, ended) = self.lexer.take(rest)?;
+            all = all.saturating_add(taken);
+            if ended && self.line()? > LONG_LINE {
+                break;
             }
         }
-        Ok(Reading::More(self))
+        Ok(all)
     }
 
-    fn finish(self) -> Result<OciConfig, ConfigError> {
-        let config = self.parser.config;
-        match config.check_relations() {
-            Ok(()) => Ok(config),
-            Err(broken) => Err(broken.locate(self.text.as_ref())),
+    /// How many lines have begun.
+    #[must_use]
+    pub const fn lines(&self) -> u32 {
+        self.lexer.lines()
+    }
+
+    /// The text is complete. Now is checked what concerns more than one line.
+    ///
+    /// # Errors
+    /// A fault in the last line or between lines; with what was read, to be
+    /// [dissolved](OciConfig::dissolve).
+    #[allow(
+        clippy::result_large_err,
+        reason = "it goes no further than to its caller"
+    )]
+    pub fn finish(mut self) -> Result<OciConfig, (ConfigError, OciConfig)> {
+        let last = match self.lexer.end() {
+            Ok(true) => self.line().map(|_| ()),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let checked = last.and_then(|()| self.parser.check());
+        match checked {
+            Ok(()) => Ok(self.parser.config),
+            Err(error) => Err((error, self.parser.config)),
         }
+    }
+
+    /// What was read so far, to be [dissolved](OciConfig::dissolve): it is not a valid
+    /// configuration.
+    #[must_use]
+    pub fn into_unfinished(self) -> OciConfig {
+        self.parser.config
+    }
+
+    /// Reads the line that has ended; says how long it is.
+    fn line(&mut self) -> Result<usize, ConfigError> {
+        let length = match self.lexer.line()? {
+            Some(line) => {
+                self.parser.line(line)?;
+                line.key.len().saturating_add(line.value.len())
+            }
+            None => 0,
+        };
+        self.lexer.clear();
+        Ok(length)
     }
 }
 
 /// Reads the whole text.
 pub(super) fn parse(text: &[u8]) -> Result<OciConfig, ConfigError> {
-    let mut reader = ConfigReader::new(text)?;
-    loop {
-        match reader.advance(LINES_MAX)? {
-            Reading::More(rest) => reader = rest,
-            Reading::Done(config) => return Ok(config),
-        }
+    let mut reader = ConfigReader::default();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let taken = reader.feed(rest, usize::MAX)?;
+        rest = rest.get(taken..).unwrap_or_default();
     }
+    reader.finish().map_err(|(error, _)| error)
 }
 
 /// Says what cannot be seen: a text of a Windows editor fails somewhere on its first
@@ -94,7 +138,7 @@ fn with_line_hint(fault: Fault, line: Line<'_>) -> Fault {
     if line.value.is_empty() {
         return fault.hint("the value is empty");
     }
-    if line.value.trim().len() != line.value.len() {
+    if line.value.starts_with(char::is_whitespace) || line.value.ends_with(char::is_whitespace) {
         return fault.hint("spaces around the value belong to it");
     }
     fault
@@ -104,10 +148,24 @@ fn with_line_hint(fault: Fault, line: Line<'_>) -> Fault {
 #[derive(Debug, Default)]
 struct Parser {
     config: OciConfig,
-    /// Keys given so far that may be given once. At most as many as there are keys.
-    seen: Vec<(Key, u32)>,
+    /// The keys given so far. At most as many as there are keys.
+    seen: Vec<Seen>,
+    /// The names that `annotation`, `sysctl` and `unified` lines have given.
+    names: Names,
     /// The kind of the hook line that `hook_arg` and `hook_env` lines belong to.
     last_hook: Option<HookKind>,
+}
+
+/// A key that was given.
+#[derive(Debug)]
+struct Seen {
+    key: Key,
+    /// How often.
+    times: usize,
+    /// The last line that has it.
+    line: u32,
+    /// The value there, cut.
+    value: String,
 }
 
 impl Parser {
@@ -118,21 +176,38 @@ impl Parser {
 
     fn assign(&mut self, line: Line<'_>) -> Read<()> {
         let key = Key::from_name(line.key).ok_or_else(|| unknown_key(line.key))?;
-        self.check_once(key, line.number)?;
-        self.set(key, line.value)
+        self.count(key, line)?;
+        self.set(key, line.value)?;
+        self.names.check(key, &self.config)
     }
 
-    fn check_once(&mut self, key: Key, number: u32) -> Read<()> {
-        if key.arity() == Arity::Many {
-            return Ok(());
+    fn count(&mut self, key: Key, line: Line<'_>) -> Read<()> {
+        let Some(seen) = self.seen.iter_mut().find(|seen| seen.key == key) else {
+            let seen = Seen {
+                key,
+                times: 1,
+                line: line.number,
+                value: excerpt(line.value),
+            };
+            return Ok(try_push(&mut self.seen, seen)?);
+        };
+        if seen.times >= key.arity().most() {
+            return Err(too_often(key.arity(), seen.line));
         }
-        if let Some((_, first)) = self.seen.iter().find(|(seen, _)| *seen == key) {
-            return Err(Fault::new(
-                ConfigErrorKind::Duplicate,
-                format!("the key may be given once; line {first} has it already"),
-            ));
-        }
-        Ok(try_push(&mut self.seen, (key, number))?)
+        seen.times = seen.times.saturating_add(1);
+        seen.line = line.number;
+        seen.value = excerpt(line.value);
+        Ok(())
+    }
+
+    /// The rules between lines: one that is broken is an error at the last line that has the
+    /// key, or at no line.
+    fn check(&self) -> Result<(), ConfigError> {
+        self.config.check_relations().map_err(|broken| {
+            let seen = self.seen.iter().find(|seen| seen.key == broken.key);
+            let (line, value) = seen.map_or((0, ""), |seen| (seen.line, seen.value.as_str()));
+            broken.fault.at(line, broken.key.as_str(), value)
+        })
     }
 
     fn set(&mut self, key: Key, value: &str) -> Read<()> {
@@ -153,6 +228,19 @@ impl Parser {
                 .get_or_insert_with(OciSeccomp::default)
                 .set(key, value),
         }
+    }
+}
+
+fn too_often(arity: Arity, line: u32) -> Fault {
+    match arity {
+        Arity::Once => Fault::new(
+            ConfigErrorKind::Duplicate,
+            format!("the key may be given once; line {line} has it already"),
+        ),
+        _ => Fault::new(
+            ConfigErrorKind::TooLarge,
+            format!("the key may be given {} times", arity.most()),
+        ),
     }
 }
 

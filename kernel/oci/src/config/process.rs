@@ -6,8 +6,8 @@ use super::hook::append_line;
 use super::key::ProcessKey as K;
 use super::print::Printer;
 use super::value::{
-    Fields, Read, absolute_path, assignment, boolean, id, list, named, number, number_u64, octal,
-    pieces, text,
+    Fields, Read, absolute_path, assignment, boolean, check_length, id, list, named, number,
+    number_u64, octal, pieces, text,
 };
 use crate::memory::{try_push, try_string};
 use crate::names::names;
@@ -294,7 +294,7 @@ impl OciProcess {
 }
 
 /// Two fields.
-pub(super) struct Pair<A, B>(pub(super) A, pub(super) B);
+pub(crate) struct Pair<A, B>(pub(crate) A, pub(crate) B);
 
 impl<A: fmt::Display, B: fmt::Display> fmt::Display for Pair<A, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -329,6 +329,7 @@ fn io_priority(value: &str) -> Read<OciIoPriority> {
 
 /// A list of CPU or memory node numbers such as `0-3,7` (cpuset(7) "List format").
 pub(super) fn cpu_list(value: &str) -> Read<String> {
+    check_length(value)?;
     let node = |text: &str| number::<u32>(text, 0, 65_535);
     for range in pieces(value, b',') {
         match range.split_once('-') {
@@ -353,7 +354,7 @@ impl OciCapabilities {
         }
     }
 
-    fn of_mut(&mut self, set: CapabilitySet) -> &mut Vec<String> {
+    pub(super) fn of_mut(&mut self, set: CapabilitySet) -> &mut Vec<String> {
         match set {
             CapabilitySet::Bounding => &mut self.bounding,
             CapabilitySet::Effective => &mut self.effective,

@@ -1,18 +1,16 @@
 //! Rules that concern more than one key.
 
-use super::error::{ConfigError, Fault};
+use super::error::Fault;
 use super::key::{BaseKey, Key, LinuxKey, MountKey, ProcessKey, ResourceKey, SeccompKey};
-use super::lexer::assignments;
 use super::{
     OciConfig, OciProcess, OciScheduler, OciSeccomp, SchedulerFlag, SchedulerPolicy, SeccompAction,
 };
 use crate::namespace::OciNamespaceKind as Kind;
-use alloc::vec::Vec;
 
 /// A rule that is broken: the key that shows it, and why.
 pub(super) struct Broken {
-    key: Key,
-    fault: Fault,
+    pub(super) key: Key,
+    pub(super) fault: Fault,
 }
 
 impl Broken {
@@ -20,19 +18,9 @@ impl Broken {
         let key = key.into();
         Self { key, fault }
     }
-
-    /// The error at the last line of `text` that has the key, or at no line.
-    pub(super) fn locate(self, text: &[u8]) -> ConfigError {
-        let name = self.key.as_str();
-        let line = assignments(text).filter(|line| line.key == name).last();
-        match line {
-            Some(line) => self.fault.at(line.number, name, line.value),
-            None => self.fault.at(0, name, ""),
-        }
-    }
 }
 
-type Check = Result<(), Broken>;
+pub(super) type Check = Result<(), Broken>;
 
 /// A broken rule for `key`, or nothing.
 fn rule(holds: bool, key: impl Into<Key>, reason: &'static str) -> Check {
@@ -50,7 +38,6 @@ impl OciConfig {
             BaseKey::RootPath,
             "the key is missing; a container needs a root file system",
         )?;
-        unique(BaseKey::Annotation, &self.annotations)?;
         self.check_names()?;
         self.check_mounts()?;
         if let Some(process) = &self.process {
@@ -116,8 +103,6 @@ impl OciConfig {
 
     fn check_linux(&self) -> Check {
         let linux = &self.linux;
-        unique(LinuxKey::Sysctl, &linux.sysctl)?;
-        unique(ResourceKey::Unified, &linux.resources.unified)?;
         let cpu = &linux.resources.cpu;
         let burst_fits = match (cpu.burst, cpu.quota) {
             (Some(burst), Some(quota)) if quota > 0 => burst <= quota,
@@ -139,25 +124,6 @@ impl OciConfig {
             Some(seccomp) => seccomp.check(),
             None => Ok(()),
         }
-    }
-}
-
-/// No name twice, in n log n: a long list must not keep the kernel busy.
-fn unique<V>(key: impl Into<Key>, pairs: &[(alloc::string::String, V)]) -> Check {
-    let key = key.into();
-    let mut names = Vec::new();
-    names
-        .try_reserve_exact(pairs.len())
-        .map_err(|error| Broken::new(key, error.into()))?;
-    names.extend(pairs.iter().map(|(name, _)| name.as_str()));
-    names.sort_unstable();
-    match names.windows(2).find(|pair| pair.first() == pair.last()) {
-        Some(pair) => {
-            let name = pair.first().copied().unwrap_or_default();
-            let reason = alloc::format!("{:?} is given twice", super::error::excerpt(name));
-            Err(Broken::new(key, Fault::relation(reason)))
-        }
-        None => Ok(()),
     }
 }
 

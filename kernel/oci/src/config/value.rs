@@ -1,6 +1,6 @@
 //! Values: numbers, paths, and structured values with their quoting.
 
-use super::error::Fault;
+use super::error::{ConfigErrorKind, Fault};
 use crate::memory::{try_push, try_string};
 use crate::nearest::nearest;
 use alloc::format;
@@ -13,6 +13,11 @@ pub(crate) type Read<T> = Result<T, Fault>;
 
 /// Longest path in bytes: Linux's PATH_MAX without its NUL.
 pub(crate) const PATH_MAX: usize = 4095;
+
+/// Longest structured value in bytes.
+pub const STRUCTURED_MAX: usize = 1 << 14;
+/// Most elements of a list within one value.
+pub const ELEMENTS_MAX: usize = 1 << 10;
 
 /// How to write a separator that is meant as text.
 pub(crate) const QUOTING: &str = r"write \: \, \\ \n for a colon, comma, backslash or newline";
@@ -38,7 +43,12 @@ pub(crate) fn number<T: TryFrom<i128>>(value: &str, min: i128, max: i128) -> Rea
 }
 
 fn decimal(value: &str) -> Option<i128> {
+    /// More than any number here has.
+    const DIGITS_MAX: usize = 40;
     let digits = value.strip_prefix('-').unwrap_or(value);
+    if digits.len() > DIGITS_MAX {
+        return None;
+    }
     let canonical = digits == "0" && digits.len() == value.len()
         || !digits.is_empty()
             && !digits.starts_with('0')
@@ -62,10 +72,9 @@ pub(crate) fn number_u32(value: &str) -> Read<u32> {
 /// A user or group id; 4294967295 means "no change" to Linux and is refused.
 pub(crate) fn id(value: &str) -> Read<u32> {
     number(value, 0, i128::from(u32::MAX) - 1).map_err(|fault| {
-        if value.trim().bytes().all(|byte| byte.is_ascii_digit()) {
-            fault
-        } else {
-            fault.hint("names are not looked up; write the number")
+        match value.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+            true => fault.hint("names are not looked up; write the number"),
+            false => fault,
         }
     })
 }
@@ -79,7 +88,7 @@ pub(crate) fn limit(value: &str) -> Read<i64> {
 pub(crate) fn octal(value: &str, max: u32) -> Read<u32> {
     value
         .strip_prefix('0')
-        .filter(|rest| rest.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) && rest.len() <= 8)
+        .filter(|rest| rest.len() <= 8 && rest.bytes().all(|byte| (b'0'..=b'7').contains(&byte)))
         .and_then(|_| u32::from_str_radix(value, 8).ok())
         .filter(|mode| *mode <= max)
         .ok_or_else(|| {
@@ -133,6 +142,15 @@ fn unknown_name(value: &str, names: &[&'static str]) -> Fault {
     }
 }
 
+/// Refuses a structured value that is too long to look into.
+pub(crate) fn check_length(value: &str) -> Read<()> {
+    if value.len() <= STRUCTURED_MAX {
+        return Ok(());
+    }
+    let reason = "the value is longer than 16 KiB";
+    Err(Fault::new(ConfigErrorKind::TooLarge, reason))
+}
+
 /// `NAME=VALUE` with a name: the two halves.
 pub(crate) fn assignment(value: &str) -> Read<(&str, &str)> {
     match value.split_once('=') {
@@ -153,6 +171,7 @@ pub(crate) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Splits `value` at colons that are not quoted; `form` names the fields for messages.
     pub(crate) fn split(value: &'a str, min: usize, max: usize, form: &str) -> Read<Self> {
+        check_length(value)?;
         let mut parts = [None; FIELDS_MAX];
         let mut count = 0usize;
         for piece in pieces(value, b':') {
@@ -219,18 +238,18 @@ fn unquoted(text: &str, separator: u8) -> Option<usize> {
 pub(crate) fn unquote(piece: &str) -> Read<String> {
     let mut plain = String::new();
     plain.try_reserve_exact(piece.len())?;
-    let mut chars = piece.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            plain.push(c);
-            continue;
-        }
+    let mut rest = piece;
+    while let Some((text, quoted)) = rest.split_once('\\') {
+        plain.push_str(text);
+        let mut chars = quoted.chars();
         match chars.next() {
             Some(c @ (':' | ',' | '\\')) => plain.push(c),
             Some('n') => plain.push('\n'),
             _ => return Err(Fault::value("a backslash quotes nothing here").hint(QUOTING)),
         }
+        rest = chars.as_str();
     }
+    plain.push_str(rest);
     Ok(plain)
 }
 
@@ -240,6 +259,10 @@ pub(crate) fn list(piece: &str) -> Read<Vec<String>> {
     for element in pieces(piece, b',') {
         if element.is_empty() {
             return Err(Fault::value("the list has an empty element"));
+        }
+        if elements.len() >= ELEMENTS_MAX {
+            let reason = "the list has more than 1024 elements";
+            return Err(Fault::new(ConfigErrorKind::TooLarge, reason));
         }
         try_push(&mut elements, unquote(element)?)?;
     }

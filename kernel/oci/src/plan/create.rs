@@ -1,50 +1,86 @@
 //! The order of create (lifecycle steps 2 to 5).
 
-use super::{NamespaceSource, Planner, Refusal, Step, push_hooks};
+use super::planning::{Planner, Section};
+use super::{HookStep, NamespaceSource, Refusal, Step};
 use crate::config::{CapabilitySet, MemoryPolicyMode, OciProcess, Personality};
 use crate::feature::Feature;
 use crate::hooks::HookKind;
 use crate::namespace::OciNamespaceKind as Kind;
 
+/// Everything of create, in order. The root stays writable until the last program that the
+/// runtime runs has seen it, and becomes read-only after the pivot.
+pub(super) const CREATE: &[Section] = &[
+    // Hooks of start and delete are checked here too: later is too late to refuse.
+    |p, i| p.hook_supported(HookKind::Prestart, i),
+    |p, i| p.hook_supported(HookKind::CreateRuntime, i),
+    |p, i| p.hook_supported(HookKind::CreateContainer, i),
+    |p, i| p.hook_supported(HookKind::StartContainer, i),
+    |p, i| p.hook_supported(HookKind::Poststart, i),
+    |p, i| p.hook_supported(HookKind::Poststop, i),
+    |p, _| p.once(Step::ResolveRoot),
+    |p, _| p.mount_namespace(),
+    |p, i| p.namespace(i),
+    |p, _| p.settings_of_namespaces(),
+    |p, _| p.cgroup(),
+    |p, i| p.cgroup_device(i),
+    |p, i| p.hugepage_limit(i),
+    |p, i| p.network_priority(i),
+    |p, i| p.rdma(i),
+    |p, i| p.unified(i),
+    |p, i| p.block_io_device(i),
+    |p, _| p.resources(),
+    |p, _| p.root(),
+    |p, i| p.mount(i),
+    |p, _| p.once(Step::CreateDefaultDevices),
+    |p, i| p.device(i),
+    |p, _| p.terminal(),
+    |p, i| p.net_device(i),
+    |p, i| p.sysctl(i),
+    |p, _| p.names(),
+    |p, i| p.hook(HookKind::Prestart, i),
+    |p, i| p.hook(HookKind::CreateRuntime, i),
+    |p, i| p.hook(HookKind::CreateContainer, i),
+    |p, _| p.once(Step::PivotRoot),
+    |p, i| p.masked_path(i),
+    |p, i| p.readonly_path(i),
+    |p, _| p.readonly_root(),
+    |p, _| p.once(Step::SetWorkingDirectory),
+    |p, i| p.additional_gid(i),
+    |p, _| p.process(),
+    |p, _| p.machine(),
+    |p, _| p.intel_rdt(),
+    |p, _| p.filter(),
+    |p, _| p.once(Step::CreateTask),
+    |p, _| p.once(Step::MarkCreated),
+];
+
 impl Planner<'_> {
-    /// Everything of create, in order. The root stays writable until the last program
-    /// that the runtime runs has seen it, and becomes read-only after the pivot.
-    pub(super) fn create(&mut self) -> Result<(), Refusal> {
-        self.need_all_hooks()?;
-        self.push(Step::ResolveRoot)?;
-        self.namespaces()?;
-        self.cgroup()?;
-        self.root()?;
-        self.mounts()?;
-        self.devices()?;
-        self.names()?;
-        for kind in [
-            HookKind::Prestart,
-            HookKind::CreateRuntime,
-            HookKind::CreateContainer,
-        ] {
-            push_hooks(self.config, kind, &mut self.steps)?;
-        }
-        self.push(Step::PivotRoot)?;
-        self.paths()?;
-        self.process()?;
-        self.push(Step::CreateTask)?;
-        self.push(Step::MarkCreated)
+    fn hook_supported(&mut self, kind: HookKind, i: usize) -> Result<bool, Refusal> {
+        self.each(self.config.hooks.of(kind), i, |p, hook| {
+            p.need(hook_feature(kind), &hook.path)
+        })
     }
 
-    /// Hooks of start and delete are checked here too: later is too late to refuse.
-    fn need_all_hooks(&self) -> Result<(), Refusal> {
-        for kind in HookKind::ALL {
-            if let Some(hook) = self.config.hooks.of(*kind).first() {
-                self.need(hook_feature(*kind), &hook.path)?;
-            }
+    fn hook(&mut self, kind: HookKind, index: usize) -> Result<bool, Refusal> {
+        self.each(self.config.hooks.of(kind), index, |p, _| {
+            p.push(Step::RunHook(HookStep { kind, index }))
+        })
+    }
+
+    fn mount_namespace(&mut self) -> Result<bool, Refusal> {
+        if self.config.linux.namespace(Kind::Mount).is_none() {
+            self.refuse(Refusal::invalid(
+                "namespace",
+                "",
+                "without a mount namespace the container would change the host's mounts; add namespace=mount",
+            ))?;
         }
-        Ok(())
+        Ok(false)
     }
 
     /// The user namespace comes first: it owns all the others.
-    fn namespaces(&mut self) -> Result<(), Refusal> {
-        const ORDER: [Kind; 8] = [
+    fn namespace(&mut self, item: usize) -> Result<bool, Refusal> {
+        const ORDER: &[Kind] = &[
             Kind::User,
             Kind::Mount,
             Kind::Pid,
@@ -54,40 +90,32 @@ impl Planner<'_> {
             Kind::Cgroup,
             Kind::Time,
         ];
-        let linux = &self.config.linux;
-        if linux.namespace(Kind::Mount).is_none() {
-            return Err(Refusal::invalid(
-                "namespace",
-                "",
-                "without a mount namespace the container would change the host's mounts; add namespace=mount",
-            ));
-        }
-        for kind in ORDER {
-            let source = match linux.namespace(kind) {
+        self.each(ORDER, item, |p, kind| {
+            let source = match p.config.linux.namespace(*kind) {
                 None => NamespaceSource::Inherit,
                 Some(entry) => {
-                    self.need(namespace_feature(kind), entry)?;
+                    p.need(namespace_feature(*kind), entry)?;
                     match &entry.path {
                         None => NamespaceSource::New,
                         Some(_) => {
-                            self.need(Feature::NamespaceJoin, entry)?;
+                            p.need(Feature::NamespaceJoin, entry)?;
                             NamespaceSource::Join
                         }
                     }
                 }
             };
-            self.push(Step::Namespace(kind, source))?;
-        }
-        if !linux.uid_mappings.is_empty() {
-            self.push(Step::MapIds)?;
-        }
-        if !linux.time_offsets.is_empty() {
-            self.push(Step::SetTimeOffsets)?;
-        }
-        Ok(())
+            p.push(Step::Namespace(*kind, source))
+        })
     }
 
-    fn root(&mut self) -> Result<(), Refusal> {
+    fn settings_of_namespaces(&mut self) -> Result<bool, Refusal> {
+        let linux = &self.config.linux;
+        self.push_if(!linux.uid_mappings.is_empty(), Step::MapIds)?;
+        self.push_if(!linux.time_offsets.is_empty(), Step::SetTimeOffsets)?;
+        Ok(false)
+    }
+
+    fn root(&mut self) -> Result<bool, Refusal> {
         let config = self.config;
         if config.root.readonly {
             self.need(Feature::RootReadonly, true)?;
@@ -100,16 +128,17 @@ impl Planner<'_> {
         )?;
         let label = config.linux.mount_label.as_ref();
         self.need_if_some(Feature::MountLabel, Feature::MountLabel.key(), label)?;
-        self.push(Step::MountRoot)
+        self.once(Step::MountRoot)
     }
 
-    fn devices(&mut self) -> Result<(), Refusal> {
-        let linux = &self.config.linux;
-        self.push(Step::CreateDefaultDevices)?;
-        for (index, device) in linux.devices.iter().enumerate() {
-            self.need(Feature::Devices, device)?;
-            self.push(Step::CreateDevice(index))?;
-        }
+    fn device(&mut self, i: usize) -> Result<bool, Refusal> {
+        self.each(&self.config.linux.devices, i, |p, device| {
+            p.need(Feature::Devices, device)?;
+            p.push(Step::CreateDevice(i))
+        })
+    }
+
+    fn terminal(&mut self) -> Result<bool, Refusal> {
         self.push(Step::CreateDevSymlinks)?;
         if let Some(process) = self.config.process.as_ref().filter(|p| p.terminal) {
             self.need(Feature::Terminal, true)?;
@@ -119,19 +148,25 @@ impl Planner<'_> {
             }
             self.push(Step::OpenTerminal)?;
         }
-        for (index, device) in linux.net_devices.iter().enumerate() {
-            self.need(Feature::NetDevices, device)?;
-            self.push(Step::MoveNetDevice(index))?;
-        }
-        Ok(())
+        Ok(false)
     }
 
-    fn names(&mut self) -> Result<(), Refusal> {
+    fn net_device(&mut self, i: usize) -> Result<bool, Refusal> {
+        self.each(&self.config.linux.net_devices, i, |p, device| {
+            p.need(Feature::NetDevices, device)?;
+            p.push(Step::MoveNetDevice(i))
+        })
+    }
+
+    fn sysctl(&mut self, i: usize) -> Result<bool, Refusal> {
+        self.each(&self.config.linux.sysctl, i, |p, (name, value)| {
+            p.need(Feature::Sysctl, format_args!("{name}={value}"))?;
+            p.push(Step::SetSysctl(i))
+        })
+    }
+
+    fn names(&mut self) -> Result<bool, Refusal> {
         let config = self.config;
-        for (index, (name, value)) in config.linux.sysctl.iter().enumerate() {
-            self.need(Feature::Sysctl, format_args!("{name}={value}"))?;
-            self.push(Step::SetSysctl(index))?;
-        }
         if let Some(name) = &config.hostname {
             self.need(Feature::Hostname, name)?;
             self.push(Step::SetHostname)?;
@@ -140,29 +175,37 @@ impl Planner<'_> {
             self.need(Feature::Domainname, name)?;
             self.push(Step::SetDomainname)?;
         }
-        Ok(())
+        Ok(false)
     }
 
-    fn paths(&mut self) -> Result<(), Refusal> {
-        let linux = &self.config.linux;
-        for (index, path) in linux.masked_paths.iter().enumerate() {
-            self.need(Feature::MaskedPaths, path)?;
-            self.push(Step::MaskPath(index))?;
-        }
-        for (index, path) in linux.readonly_paths.iter().enumerate() {
-            self.need(Feature::ReadonlyPaths, path)?;
-            self.push(Step::ProtectPath(index))?;
-        }
-        if self.config.root.readonly {
-            self.push(Step::RemountRootReadonly)?;
-        }
-        Ok(())
+    fn masked_path(&mut self, i: usize) -> Result<bool, Refusal> {
+        self.each(&self.config.linux.masked_paths, i, |p, path| {
+            p.need(Feature::MaskedPaths, path)?;
+            p.push(Step::MaskPath(i))
+        })
     }
 
-    /// The task's working directory, identity and limits. A container without a process
-    /// gets those of an empty one: root without any capability.
-    fn process(&mut self) -> Result<(), Refusal> {
-        self.push(Step::SetWorkingDirectory)?;
+    fn readonly_path(&mut self, i: usize) -> Result<bool, Refusal> {
+        self.each(&self.config.linux.readonly_paths, i, |p, path| {
+            p.need(Feature::ReadonlyPaths, path)?;
+            p.push(Step::ProtectPath(i))
+        })
+    }
+
+    fn readonly_root(&mut self) -> Result<bool, Refusal> {
+        self.push_if(self.config.root.readonly, Step::RemountRootReadonly)?;
+        Ok(false)
+    }
+
+    fn additional_gid(&mut self, i: usize) -> Result<bool, Refusal> {
+        let process = self.config.process.as_ref();
+        let gids = process.map_or(&[][..], |process| &process.additional_gids);
+        self.each(gids, i, |p, gid| p.need(Feature::AdditionalGids, gid))
+    }
+
+    /// The task's identity and limits. A container without a process gets those of an empty
+    /// one: root without any capability.
+    fn process(&mut self) -> Result<bool, Refusal> {
         if let Some(process) = &self.config.process {
             self.identity(process)?;
             self.limits(process)?;
@@ -170,23 +213,20 @@ impl Planner<'_> {
             self.push(Step::SetCredentials)?;
             self.push(Step::SetCapabilities)?;
         }
-        self.machine()?;
-        self.filter()
+        Ok(false)
     }
 
     fn identity(&mut self, process: &OciProcess) -> Result<(), Refusal> {
-        if let Some(gid) = process.additional_gids.first() {
-            self.need(Feature::AdditionalGids, gid)?;
-        }
         if let Some(umask) = process.umask {
             self.need(Feature::Umask, format_args!("0{umask:o}"))?;
         }
         self.push(Step::SetCredentials)?;
         if let Some(capabilities) = &process.capabilities {
-            let given = |set: &&CapabilitySet| !capabilities.of(**set).is_empty();
             // Five empty sets are what everybody gets who gives none.
-            if let Some(set) = CapabilitySet::ALL.iter().find(given) {
-                self.need(Feature::Capabilities, set)?;
+            for set in CapabilitySet::ALL {
+                if !capabilities.of(*set).is_empty() {
+                    self.need(Feature::Capabilities, set)?;
+                }
             }
         }
         self.push(Step::SetCapabilities)?;
@@ -206,11 +246,11 @@ impl Planner<'_> {
     }
 
     fn limits(&mut self, process: &OciProcess) -> Result<(), Refusal> {
-        if let Some(limit) = process.rlimits.first() {
+        for limit in &process.rlimits {
             let value = format_args!("{}:{}:{}", limit.kind, limit.soft, limit.hard);
             self.need(Feature::Rlimits, value)?;
-            self.push(Step::SetRlimits)?;
         }
+        self.push_if(!process.rlimits.is_empty(), Step::SetRlimits)?;
         if let Some(adjustment) = process.oom_score_adj {
             self.need(Feature::OomScoreAdj, adjustment)?;
             self.push(Step::SetOomScoreAdj)?;
@@ -232,7 +272,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn machine(&mut self) -> Result<(), Refusal> {
+    fn machine(&mut self) -> Result<bool, Refusal> {
         let linux = &self.config.linux;
         if let Some(personality) = linux.personality {
             // Being an ordinary Linux is no feature.
@@ -249,10 +289,10 @@ impl Planner<'_> {
                 self.push(Step::SetMemoryPolicy)?;
             }
         }
-        self.intel_rdt()
+        Ok(false)
     }
 
-    fn intel_rdt(&mut self) -> Result<(), Refusal> {
+    fn intel_rdt(&mut self) -> Result<bool, Refusal> {
         let rdt = &self.config.linux.intel_rdt;
         let texts = [
             ("rdt_clos_id", rdt.clos_id.as_ref()),
@@ -266,25 +306,19 @@ impl Planner<'_> {
         }
         let monitoring = rdt.enable_monitoring.then_some(true);
         given |= self.need_if_some(Feature::IntelRdt, "rdt_monitoring", monitoring)?;
-        self.push_if(given, Step::SetIntelRdt)
+        self.push_if(given, Step::SetIntelRdt)?;
+        Ok(false)
     }
 
-    fn filter(&mut self) -> Result<(), Refusal> {
+    fn filter(&mut self) -> Result<bool, Refusal> {
         let Some(seccomp) = &self.config.linux.seccomp else {
-            return Ok(());
+            return Ok(false);
         };
         let action = seccomp.default_action;
         self.need_if_some(Feature::Seccomp, Feature::Seccomp.key(), action)?;
         let listener = seccomp.listener_path.as_ref();
         self.need_if_some(Feature::SeccompNotify, "seccomp_listener_path", listener)?;
-        self.push(Step::InstallSeccomp)
-    }
-
-    pub(super) fn push_if(&mut self, wanted: bool, step: Step) -> Result<(), Refusal> {
-        match wanted {
-            true => self.push(step),
-            false => Ok(()),
-        }
+        self.once(Step::InstallSeccomp)
     }
 }
 

@@ -5,17 +5,21 @@
 //! has to ignore anything.
 
 mod create;
+mod explain;
 mod mounts;
+mod planning;
 mod refusal;
 mod resources;
 mod step;
 
+pub use explain::{Explained, Explanation, explain};
 pub use mounts::MountKind;
+pub use planning::{Planning, REFUSALS_MAX};
 pub use refusal::{Refusal, RefusalKind};
 pub use step::{HookStep, MountStep, NamespaceSource, Step};
 
 use crate::config::OciConfig;
-use crate::feature::{Feature, FeatureSet};
+use crate::feature::FeatureSet;
 use crate::hooks::HookKind;
 use crate::memory::try_push;
 use alloc::vec::Vec;
@@ -51,6 +55,10 @@ impl Plan {
         &self.cleanup
     }
 
+    fn into_steps(self) -> Vec<Step> {
+        self.steps
+    }
+
     fn new(steps: Vec<Step>, cleanup: Vec<Step>, cleanup_when: CleanupWhen) -> Self {
         Self {
             steps,
@@ -66,11 +74,9 @@ impl Plan {
 /// A [`Refusal`] for the first value that `features` cannot enforce, or that no kernel
 /// could.
 pub fn plan(config: &OciConfig, features: FeatureSet) -> Result<Plan, Refusal> {
-    let mut planner = Planner::new(config, features);
-    planner.create()?;
-    let mut cleanup = Vec::new();
-    push_hooks(config, HookKind::Poststop, &mut cleanup)?;
-    Ok(Plan::new(planner.steps, cleanup, CleanupWhen::HookBegun))
+    let mut planning = Planning::new(features);
+    while planning.advance(config, usize::MAX)? {}
+    planning.into_plan(config)
 }
 
 /// Plans the start of a created container (lifecycle steps 7 to 9).
@@ -119,56 +125,4 @@ fn push_hooks(config: &OciConfig, kind: HookKind, steps: &mut Vec<Step>) -> Resu
     (0..config.hooks.of(kind).len())
         .try_for_each(|index| try_push(steps, Step::RunHook(HookStep { kind, index })))?;
     Ok(())
-}
-
-/// A plan in the making.
-struct Planner<'c> {
-    config: &'c OciConfig,
-    features: FeatureSet,
-    steps: Vec<Step>,
-}
-
-impl<'c> Planner<'c> {
-    fn new(config: &'c OciConfig, features: FeatureSet) -> Self {
-        Self {
-            config,
-            features,
-            steps: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, step: Step) -> Result<(), Refusal> {
-        Ok(try_push(&mut self.steps, step)?)
-    }
-
-    /// Refuses `value` unless the platform has `feature`.
-    fn need(&self, feature: Feature, value: impl core::fmt::Display) -> Result<(), Refusal> {
-        self.need_key(feature, feature.key(), value)
-    }
-
-    /// [`need`](Self::need) for one of several keys that share a feature.
-    fn need_key(
-        &self,
-        feature: Feature,
-        key: &'static str,
-        value: impl core::fmt::Display,
-    ) -> Result<(), Refusal> {
-        match self.features.has(feature) {
-            true => Ok(()),
-            false => Err(Refusal::unsupported(feature, key, value)),
-        }
-    }
-
-    /// Refuses a value that is given but not supported; says whether it is given.
-    fn need_if_some(
-        &self,
-        feature: Feature,
-        key: &'static str,
-        value: Option<impl core::fmt::Display>,
-    ) -> Result<bool, Refusal> {
-        match value {
-            Some(value) => self.need_key(feature, key, value).map(|()| true),
-            None => Ok(false),
-        }
-    }
 }

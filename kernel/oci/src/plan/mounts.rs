@@ -1,7 +1,8 @@
 //! Which mounts can be made.
 
+use super::planning::Planner;
 use super::refusal::excerpt;
-use super::{MountStep, Planner, Refusal, Step};
+use super::{MountStep, Refusal, Step};
 use crate::config::OciMount;
 use crate::feature::Feature;
 use crate::mount_options::{MountAttributes, MountFlags, MountOptions, mount_option_names};
@@ -72,16 +73,14 @@ const PROC_FILES: &[&str] = &[
 ];
 
 impl Planner<'_> {
-    pub(super) fn mounts(&mut self) -> Result<(), Refusal> {
-        let config = self.config;
-        for (index, mount) in config.mounts.iter().enumerate() {
-            let step = self.mount(index, mount)?;
-            self.push(Step::Mount(step))?;
-        }
-        Ok(())
+    pub(super) fn mount(&mut self, i: usize) -> Result<bool, Refusal> {
+        self.each(&self.config.mounts, i, |p, mount| {
+            let step = p.mount_step(i, mount)?;
+            p.push(Step::Mount(step))
+        })
     }
 
-    fn mount(&self, index: usize, mount: &OciMount) -> Result<MountStep, Refusal> {
+    fn mount_step(&mut self, index: usize, mount: &OciMount) -> Result<MountStep, Refusal> {
         let invalid = |reason| Refusal::invalid(KEY, mount, reason);
         let options = MountOptions::parse(mount.options.iter().map(|option| option.as_str()))
             .map_err(|error| invalid(format!("{error}")))?;
@@ -102,7 +101,7 @@ impl Planner<'_> {
     }
 
     /// Every option must be one that the platform enforces.
-    fn need_options(&self, mount: &OciMount, options: &MountOptions) -> Result<(), Refusal> {
+    fn need_options(&mut self, mount: &OciMount, options: &MountOptions) -> Result<(), Refusal> {
         use MountFlags as F;
         let atime = F::NOATIME | F::NODIRATIME | F::RELATIME | F::STRICTATIME;
         let sync = F::SYNCHRONOUS | F::DIRSYNC | F::LAZYTIME | F::I_VERSION | F::MANDLOCK;
@@ -140,7 +139,7 @@ impl Planner<'_> {
 
     /// M-7, M-8: mappings of the mount's own, or else those of the user namespace.
     fn check_idmap(
-        &self,
+        &mut self,
         mount: &OciMount,
         kind: MountKind,
         options: &MountOptions,
