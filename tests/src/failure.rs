@@ -42,6 +42,19 @@ pub fn cases() -> Vec<Case> {
             },
         },
         Case {
+            // Steps 7 and 9: the hooks of start, too, take the container along, and say why.
+            name: "failure_hook_of_start_fails",
+            run: |door| {
+                script(
+                    door,
+                    "for kind in starts posts; do oci create -b hook-$kind c; oci start c 2>&1 | grep -o 'running[^\"]*'; \
+                     oci list -q; rm /run/poststop-ran; ps -o args | grep -c '^/bin/sleep 1000'; done",
+                    "running startContainer hook #0: exit status 3, output: no luck\n0\n\
+                     running poststart hook #0: exit status 3, output: no luck\n0\n",
+                )
+            },
+        },
+        Case {
             name: "failure_hook_times_out",
             run: |door| {
                 script(

@@ -14,6 +14,7 @@ mod costs;
 mod door;
 mod failure;
 mod faults;
+mod hooks;
 mod inside;
 mod person;
 mod procfs;
@@ -37,6 +38,7 @@ fn cases() -> Vec<Case> {
         container::cases(),
         faults::cases(),
         failure::cases(),
+        hooks::cases(),
         inside::cases(),
         seat::cases(),
         procfs::cases(),

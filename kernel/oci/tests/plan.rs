@@ -90,13 +90,13 @@ fn create_in_the_order_of_the_specification() {
             "D-2 create default devices",
             "D-2 create symbolic links in /dev",
             "U-1 set hostname berth",
+            "P-7 set credentials 1000:100",
+            "P-9 set capabilities",
+            "O-create-2 create task",
             "H-1 run prestart hook #0 /bin/pre",
             "R-1 pivot root",
             "R-2 make root read-only",
             "P-4 set working directory /work",
-            "P-7 set credentials 1000:100",
-            "P-9 set capabilities",
-            "O-create-2 create task",
             "O-create-2 mark created",
         ]
     );
@@ -190,7 +190,18 @@ fn l15_the_root_is_pivoted_once() {
     let pivot = at(&|step| *step == Step::PivotRoot);
     assert!(at(&|step| matches!(step, Step::Mount(_))) < pivot);
     assert!(pivot < at(&|step| *step == Step::RemountRootReadonly));
-    assert!(pivot < at(&|step| *step == Step::CreateTask));
+    assert!(pivot < at(&|step| *step == Step::SetWorkingDirectory));
+}
+
+/// S-5: hooks of create find the container by its first task.
+#[test]
+fn hooks_of_create_come_after_the_task_and_before_the_pivot() {
+    let hooks = "hook_prestart=/a\nhook_createRuntime=/b\nhook_createContainer=/c";
+    let plan = planned(hooks, FeatureSet::all());
+    let at = |wanted: &dyn Fn(&Step) -> bool| plan.steps().iter().position(wanted).unwrap();
+    let hook = at(&|step| step.is_hook());
+    assert!(at(&|step| *step == Step::CreateTask) < hook);
+    assert!(hook + 2 < at(&|step| *step == Step::PivotRoot));
 }
 
 #[test]

@@ -30,6 +30,10 @@ mount=/proc:proc:proc
 mount=/dev:tmpfs:tmpfs:mode=755
 mount=/files:bind:/bin:rbind,ro
 hook_prestart=/bin/2
+hook_createRuntime=/bin/2
+hook_createContainer=/bin/2
+hook_startContainer=/2
+hook_poststart=/bin/2
 hook_poststop=/bin/2
 annotation=org.example.name=value
 ";
@@ -126,12 +130,15 @@ fn create(sim: &mut Sim, config: &str) -> Result<u64, String> {
 }
 
 fn start(sim: &mut Sim) -> Result<(), String> {
-    call(sim, |k, cx, _| container::start(k, cx, "c"))
+    call(sim, |k, cx, resume| match resume {
+        Some(resume) => container::start_go_on(k, cx, resume),
+        None => container::start(k, cx, "c"),
+    })
 }
 
 fn delete(sim: &mut Sim, force: bool) -> Result<String, String> {
     call(sim, |k, cx, resume| match resume {
-        Some(resume) => container::delete_go_on(k, cx, resume, "c", force),
+        Some(resume) => container::delete_go_on(k, cx, resume, force),
         None => container::delete(k, cx, "c", force),
     })
 }
@@ -207,32 +214,162 @@ fn a_refused_charge_at_any_place_is_survived() {
     forgive(sim.kernel);
 }
 
+/// The kinds of hooks of create, and of start, as CONFIG has them.
+const OF_CREATE: [&str; 3] = ["prestart", "createRuntime", "createContainer"];
+const OF_START: [&str; 2] = ["startContainer", "poststart"];
+
+/// CONFIG with another program as the hook of a kind.
+fn with_hook(kind: &str, value: &str) -> String {
+    let line = |line: &str| match line.starts_with(&format!("hook_{kind}=")) {
+        true => format!("hook_{kind}={value}\n"),
+        false => format!("{line}\n"),
+    };
+    CONFIG.lines().map(line).collect()
+}
+
 #[test]
-fn a_failing_hook_undoes_the_create_and_is_named() {
+fn a_failing_hook_of_create_undoes_it_and_is_named() {
     let mut sim = system();
     let before = count(&sim);
-    for (hook, reason) in [
-        ("/bin/3", "exit"),
-        ("/bin/none", "no such file or directory"),
-    ] {
-        let config = CONFIG.replace("hook_prestart=/bin/2", &format!("hook_prestart={hook}"));
-        let text = create(&mut sim, &config).unwrap_err();
-        assert!(text.contains("prestart") && text.contains(reason), "{text}");
-        settle(&mut sim);
-        assert_eq!(count(&sim), before);
+    for kind in OF_CREATE {
+        for (hook, reason) in [
+            ("/bin/3", "exit"),
+            ("/bin/none", "no such file or directory"),
+            ("/bin/4:3", "timeout of 3s"),
+        ] {
+            let text = create(&mut sim, &with_hook(kind, hook)).unwrap_err();
+            assert!(text.contains(kind) && text.contains(reason), "{text}");
+            settle(&mut sim);
+            assert_eq!(count(&sim), before, "{kind} {hook}");
+        }
+    }
+    forgive(sim.kernel);
+}
+
+/// Steps 7 and 9 of the lifecycle: the container is stopped and deleted.
+#[test]
+fn a_failing_hook_of_start_deletes_the_container_and_is_named() {
+    let mut sim = system();
+    let before = count(&sim);
+    for kind in OF_START {
+        for (hook, reason) in [
+            ("/bin/3", "exit"),
+            ("/bin/none", "no such file or directory"),
+            ("/bin/4:3", "timeout of 3s"),
+        ] {
+            let hook = match kind {
+                "startContainer" => hook.replace("/bin", ""),
+                _ => hook.into(),
+            };
+            create(&mut sim, &with_hook(kind, &hook)).unwrap();
+            let text = start(&mut sim).unwrap_err();
+            assert!(text.contains(kind) && text.contains(reason), "{text}");
+            settle(&mut sim);
+            assert_eq!(count(&sim), before, "{kind} {hook}");
+            let gone = delete(&mut sim, false).unwrap_err();
+            assert!(gone.contains("does not exist"), "{gone}");
+        }
     }
     forgive(sim.kernel);
 }
 
 #[test]
-fn a_hook_that_takes_too_long_is_killed() {
+fn a_failing_poststop_hook_is_a_warning() {
     let mut sim = system();
     let before = count(&sim);
-    let config = CONFIG.replace("hook_prestart=/bin/2", "hook_prestart=/bin/4:3");
-    let text = create(&mut sim, &config).unwrap_err();
-    assert!(text.contains("timed out") || text.contains("3"), "{text}");
+    create(&mut sim, &with_hook("poststop", "/bin/3")).unwrap();
+    start(&mut sim).unwrap();
+    ended(&mut sim).unwrap();
+    let warning = delete(&mut sim, false).unwrap();
+    assert!(warning.contains("poststop"), "{warning}");
     settle(&mut sim);
     assert_eq!(count(&sim), before);
+    forgive(sim.kernel);
+}
+
+/// Begins a call as process 1 and leaves it waiting for a hook.
+fn begin<T>(
+    sim: &mut Sim,
+    mut call: impl FnMut(&mut berth_kernel::Kernel, &mut Cx, Option<Resume>) -> Result<T, Trouble>,
+) {
+    let task = init(sim);
+    let mut resume: Option<Resume> = None;
+    // One that only gave others their turn goes on.
+    while resume.is_none_or(|resume| resume.deadline.is_some()) {
+        let now = sim.machine.time;
+        let mut cx = Cx {
+            m: &mut sim.machine,
+            now,
+            task,
+            resume,
+        };
+        match call(&mut sim.kernel, &mut cx, resume) {
+            Err(Trouble::Stop(Stop::Wait(pending))) => resume = Some(pending.resume),
+            _ => panic!("the call does not wait"),
+        }
+        settle(sim);
+    }
+}
+
+fn begin_create(sim: &mut Sim, config: &str) {
+    begin(sim, |k, cx, resume| match resume {
+        Some(resume) => container::create_go_on(k, cx, resume),
+        None => {
+            let request = Create {
+                id: "c",
+                bundle_fd: 0,
+                config: config.as_bytes(),
+            };
+            container::create(k, cx, request)
+        }
+    });
+}
+
+#[test]
+fn a_start_whose_caller_is_gone_goes_on_and_can_be_ended_by_force() {
+    let mut sim = system();
+    let before = count(&sim);
+    for (kind, hook) in [("startContainer", "/4"), ("poststart", "/bin/4")] {
+        create(&mut sim, &with_hook(kind, hook)).unwrap();
+        begin(&mut sim, |k, cx, _| container::start(k, cx, "c"));
+        let busy = delete(&mut sim, false).unwrap_err();
+        assert!(busy.contains("in progress"), "{busy}");
+        let task = init(&sim);
+        container::caller_ended(&mut sim.kernel, task);
+        settle(&mut sim);
+        assert_eq!(sim.kernel.containers.len(), 1);
+        delete(&mut sim, true).unwrap();
+        settle(&mut sim);
+        assert_eq!(count(&sim), before, "{kind}");
+    }
+    forgive(sim.kernel);
+}
+
+/// What a hook sees as it starts: whether it is in the container's pid namespace.
+#[test]
+fn the_first_task_exists_before_the_hooks_of_create() {
+    let mut sim = system();
+    for kind in OF_CREATE {
+        let others = CONFIG.lines().filter(|line| !line.starts_with("hook_"));
+        let config: String = others.map(|line| format!("{line}\n")).collect();
+        let config = format!("{config}hook_{kind}=/bin/4\n");
+        begin_create(&mut sim, &config);
+        let hook = sim
+            .kernel
+            .tasks
+            .processes
+            .iter()
+            .find(|(_, p)| p.hook.is_some());
+        let hook = sim.kernel.tasks.leader(hook.unwrap().0).unwrap();
+        let inside =
+            berth_kernel::ns::pid::of_task(&sim.kernel, hook) != sim.kernel.ns.initial_pid();
+        assert_eq!(inside, kind == "createContainer", "{kind}");
+        assert!(delete(&mut sim, true).unwrap_err().contains("in progress"));
+        let task = init(&sim);
+        container::caller_ended(&mut sim.kernel, task);
+        settle(&mut sim);
+        assert_eq!(sim.kernel.containers.len(), 0);
+    }
     forgive(sim.kernel);
 }
 
@@ -241,22 +378,8 @@ fn the_death_of_the_creator_undoes_the_create() {
     let mut sim = system();
     let before = count(&sim);
     let config = CONFIG.replace("hook_prestart=/bin/2", "hook_prestart=/bin/4");
+    begin_create(&mut sim, &config);
     let task = init(&sim);
-    let now = sim.machine.time;
-    let mut cx = Cx {
-        m: &mut sim.machine,
-        now,
-        task,
-        resume: None,
-    };
-    let request = Create {
-        id: "c",
-        bundle_fd: 0,
-        config: config.as_bytes(),
-    };
-    let waits = container::create(&mut sim.kernel, &mut cx, request);
-    assert!(matches!(waits, Err(Trouble::Stop(Stop::Wait(_)))));
-    settle(&mut sim);
     container::caller_ended(&mut sim.kernel, task);
     while !sim.kernel.work.is_empty() {
         sim.trap(UserRegs::default(), Trap::Idle);

@@ -1,8 +1,8 @@
 //! `container_create`: from a text and a directory to a container that waits for `start`.
 
 use super::life::{self, Life};
-use super::steps::{Made, Undo};
-use super::{Container, ContainerId, Trouble, drive, hook, record};
+use super::steps::{Made, Token, Undo};
+use super::{Container, ContainerId, Trouble, drive, hook, program, record};
 use crate::arena::{Arena, Held};
 use crate::cgroup::GroupId;
 use crate::error::Errno;
@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use berth_abi::ExitRecord;
 use berth_oci::{
     ContainerId as Name, Feature, FeatureSet, OciConfig, OciLifecycleState, Operation, Outcome,
-    Plan, Refusal, RefusalKind, plan,
+    Plan, Refusal, RefusalKind, Verb, plan,
 };
 
 /// What a create is asked for.
@@ -48,6 +48,10 @@ pub const FEATURES: FeatureSet = FeatureSet::of(&[
     Feature::MountNosymfollow,
     Feature::MountAtime,
     Feature::HookPrestart,
+    Feature::HookCreateRuntime,
+    Feature::HookCreateContainer,
+    Feature::HookStartContainer,
+    Feature::HookPoststart,
     Feature::HookPoststop,
     Feature::NamespacePid,
     Feature::NamespaceMount,
@@ -56,8 +60,10 @@ pub const FEATURES: FeatureSet = FeatureSet::of(&[
 
 /// An operation on a container in progress, and what its steps share.
 pub(super) struct Work {
+    /// What it does: create (as its last step is), start or delete.
+    pub verb: Verb,
     /// What to do next.
-    pub operation: Operation<Undo, hook::Token, Problem>,
+    pub operation: Operation<Undo, Token, Problem>,
     /// The task whose call this is; `None` once it has ended.
     pub caller: Option<TaskId>,
     /// Root, namespaces and bundle of the runtime's side.
@@ -66,8 +72,10 @@ pub(super) struct Work {
     pub build: Build,
     /// The hook that runs.
     pub hook: Option<hook::Running>,
+    /// Whether it waits for the end of the container's processes.
+    pub stopping: bool,
     /// What the last step came to, when the next one has to wait for its turn.
-    pub outcome: Option<Outcome<Undo, hook::Token, Problem>>,
+    pub outcome: Option<Outcome<Undo, Token, Problem>>,
 }
 
 /// The runtime's side: what hooks run in, and what paths outside the container mean.
@@ -91,8 +99,6 @@ pub(super) struct Build {
     pub root: Option<Pos>,
     /// The container's namespaces.
     pub ns: Option<crate::ns::NsKeys>,
-    /// The working directory of its process.
-    pub cwd: Option<Pos>,
     /// The loaded program, between two steps of start.
     pub image: Option<crate::mm::exec::Image>,
     /// Inodes made in the root file system.
@@ -133,11 +139,13 @@ pub fn create(k: &mut Kernel, cx: &mut Cx, request: Create) -> Result<u64, Troub
     let operation = operation(plan)?;
     let (runtime, bundle) = drive::runtime_of(k, cx.task, Some(request.bundle_fd))?;
     let work = Work {
+        verb: Verb::MarkCreated,
         operation,
         caller: Some(cx.task),
         runtime,
         build: Build::default(),
         hook: None,
+        stopping: false,
         outcome: None,
     };
     let id = insert(k, cx, name, config, bundle, work)?;
@@ -226,7 +234,7 @@ fn config_cost(config: &OciConfig) -> u32 {
     u32::try_from(total).unwrap_or(u32::MAX / 2)
 }
 
-pub(super) fn operation(plan: Plan) -> Result<Operation<Undo, hook::Token, Problem>, Trouble> {
+pub(super) fn operation(plan: Plan) -> Result<Operation<Undo, Token, Problem>, Trouble> {
     Operation::new(plan).map_err(|_| Errno::ENOMEM.into())
 }
 
@@ -261,9 +269,10 @@ pub fn caller_ended(k: &mut Kernel, task: TaskId) {
     k.work.add(Job::Container(id));
 }
 
-/// The last step of create.
+/// The last step of create. Its first task may have been killed meanwhile, by a hook or by hand.
 pub(super) fn mark_created(k: &mut Kernel, id: ContainerId) -> Result<(), Trouble> {
-    life::apply(k, id, berth_oci::Verb::MarkCreated)
+    program::init_task(k, id)?;
+    life::apply(k, id, Verb::MarkCreated)
 }
 
 /// Moves what create built to the container: its delete takes it down.

@@ -1,6 +1,6 @@
 //! `container_delete`: takes a stopped container down and runs its poststop hooks.
 
-use super::create::{Build, Work, operation, refusal};
+use super::create::{Build, Problem, Work, operation, refusal};
 use super::{ContainerId, Trouble, drive, find, life};
 use crate::error::Errno;
 use crate::task::{SigInfo, signal};
@@ -14,43 +14,21 @@ use berth_oci::{OciLifecycleState as State, Verb, plan_delete};
 const KILL: u32 = 9;
 
 /// Deletes a container; gives the warnings of its poststop hooks, a line each. With `force` a
-/// container that is not stopped is killed first, and one that is not there is no error.
+/// container that is not stopped is killed first, a start in progress is given up, and one that is
+/// not there is no error.
 ///
 /// # Errors
 /// Refused in the wrong state (O-delete-1) and while another operation is in progress. Waits for
 /// the end of a killed container and for hooks.
 pub fn delete(k: &mut Kernel, cx: &mut Cx, id: &str, force: bool) -> Result<String, Trouble> {
-    let id = match find(k, id) {
-        Ok(id) => id,
+    match find(k, id) {
+        Ok(id) => found(k, cx, id, force),
         Err(Trouble::Refused {
             errno: Errno::ENOENT,
             ..
-        }) if force => return Ok(String::new()),
-        Err(trouble) => return Err(trouble),
-    };
-    let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
-    if container.work.is_some() {
-        return Err(Trouble::refused(
-            Errno::EBUSY,
-            "another operation on the container is in progress",
-        ));
+        }) if force => Ok(String::new()),
+        Err(trouble) => Err(trouble),
     }
-    if force && container.life.state() != State::Stopped {
-        let info = SigInfo {
-            signal: KILL,
-            ..SigInfo::default()
-        };
-        if let Some(init) = container.init {
-            signal::send_process(k, init, info);
-        }
-        if k.containers
-            .get(id)
-            .is_some_and(|c| c.life.state() != State::Stopped)
-        {
-            return Err(drive::wait(id, cx.now, false));
-        }
-    }
-    begin(k, cx, id)
 }
 
 /// A delete that had to wait.
@@ -61,22 +39,47 @@ pub fn delete_go_on(
     k: &mut Kernel,
     cx: &mut Cx,
     resume: Resume,
-    name: &str,
     force: bool,
 ) -> Result<String, Trouble> {
     let id = drive::id_of(resume);
-    let Some(container) = k.containers.get(id) else {
-        // Somebody else was faster.
-        return delete(k, cx, name, force);
-    };
-    match (&container.work, container.life.state()) {
-        (Some(work), _) if work.caller == Some(cx.task) => go_on(k, cx, id),
-        (Some(_), _) => Err(Trouble::refused(
-            Errno::EBUSY,
-            "another operation on the container is in progress",
-        )),
-        (None, State::Stopped) => begin(k, cx, id),
-        (None, _) => Err(drive::wait(id, cx.now, false)),
+    match k.containers.get(id).map(|c| c.work.as_deref()) {
+        Some(Some(work)) if work.caller == Some(cx.task) => go_on(k, cx, id),
+        Some(_) => found(k, cx, id, force),
+        // Somebody else was faster; a new container of that name is none of ours.
+        None => Ok(String::new()),
+    }
+}
+
+fn found(k: &mut Kernel, cx: &mut Cx, id: ContainerId, force: bool) -> Result<String, Trouble> {
+    let container = k.containers.get_mut(id).ok_or(Errno::ENOENT)?;
+    let alive = matches!(container.life.state(), State::Created | State::Running);
+    match container.work.as_mut() {
+        Some(work) if force && work.verb == Verb::Start => work.operation.abort(Problem {
+            errno: Errno::EINTR,
+            text: String::from("the container was deleted while it was starting"),
+        }),
+        Some(_) => {
+            return Err(Trouble::refused(
+                Errno::EBUSY,
+                "another operation on the container is in progress",
+            ));
+        }
+        None if force && alive => {}
+        None => return begin(k, cx, id),
+    }
+    if let Some(init) = container.init {
+        let info = SigInfo {
+            signal: KILL,
+            ..SigInfo::default()
+        };
+        signal::send_process(k, init, info);
+    }
+    drive::wake(k, id);
+    let over = (k.containers.get(id))
+        .is_some_and(|c| c.work.is_none() && c.life.state() == State::Stopped);
+    match over {
+        true => begin(k, cx, id),
+        false => Err(drive::wait(id, cx.now, false)),
     }
 }
 
@@ -84,25 +87,15 @@ fn begin(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<String, Trouble
     life::check(k, id, Verb::Delete)?;
     let config = &k.containers.get(id).ok_or(Errno::ENOENT)?.config;
     let operation = operation(plan_delete(config).map_err(refusal)?)?;
-    let (mut runtime, _) = drive::runtime_of(k, cx.task, None)?;
-    if let Some(bundle) = drive::bundle_again(k, cx.task, id) {
-        let old = core::mem::replace(&mut runtime.bundle, bundle);
-        crate::fs::release_pos(k, old);
-    }
-    let made = k
-        .containers
-        .get_mut(id)
-        .map(|c| core::mem::take(&mut c.made))
-        .unwrap_or_default();
+    let runtime = drive::runtime_again(k, cx.task, id)?;
     let work = Work {
+        verb: Verb::Delete,
         operation,
         caller: Some(cx.task),
         runtime,
-        build: Build {
-            made,
-            ..Build::default()
-        },
+        build: Build::default(),
         hook: None,
+        stopping: false,
         outcome: None,
     };
     if let Some(container) = k.containers.get_mut(id) {

@@ -1,7 +1,7 @@
 //! Carries operations on: asks for the next step, has it done, feeds the outcome back.
 
 use super::create::{Problem, Runtime, Work, keep};
-use super::{ContainerId, Trouble, hook, steps};
+use super::{ContainerId, Trouble, steps};
 use crate::arena::Key;
 use crate::error::{Errno, Stop};
 use crate::fs::{self, HeldPos, Location};
@@ -16,7 +16,7 @@ use berth_oci::{Failure, Next, OciLifecycleState as State, Outcome, Warning};
 
 /// How far an operation came.
 pub(super) enum Driven {
-    /// A hook runs; its end wakes those who wait for the container.
+    /// A hook runs, or the container's processes end; that wakes those who wait for it.
     Waits,
     /// It has done enough for one trap, and goes on at once.
     Yields,
@@ -45,7 +45,7 @@ pub(super) fn drive(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Driven {
     };
     let mut outcome = match work.outcome.take() {
         Some(outcome) => outcome,
-        None => hook::outcome(k, cx, &mut work),
+        None => steps::awaited(k, cx, id, &mut work),
     };
     let mut left = STEPS_A_TRAP;
     let failure = loop {
@@ -64,7 +64,7 @@ pub(super) fn drive(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Driven {
                 Outcome::Ready
             }
             Next::Cancel(token) => {
-                hook::cancel(k, cx.m, &mut work, token);
+                steps::cancel(k, cx.m, &mut work, token);
                 Outcome::Ready
             }
             Next::Wait => {
@@ -100,6 +100,7 @@ fn finish(k: &mut Kernel, id: ContainerId, mut work: Box<Work>) -> String {
         crate::mm::exec::discard(k, image);
     }
     release_runtime(k, work.runtime);
+    k.waits.wake(WaitKey::Container(id));
     warnings
 }
 
@@ -211,14 +212,36 @@ fn directory(k: &Kernel, task: TaskId, fd: i32) -> Result<Location, Trouble> {
     }
 }
 
-/// The bundle directory of a container, found again by its path, for the hooks of its delete;
-/// `None` when it is gone.
-pub(super) fn bundle_again(k: &mut Kernel, task: TaskId, id: ContainerId) -> Option<HeldPos> {
+/// The runtime's side for an operation after create: the bundle is found again by its path, for
+/// the hooks, which begin in `/` when it is gone.
+pub(super) fn runtime_again(
+    k: &mut Kernel,
+    task: TaskId,
+    id: ContainerId,
+) -> Result<Runtime, Trouble> {
+    let (mut runtime, _) = runtime_of(k, task, None)?;
+    if let Some(bundle) = bundle_again(k, task, id) {
+        let root = core::mem::replace(&mut runtime.bundle, bundle);
+        fs::release_pos(k, root);
+    }
+    Ok(runtime)
+}
+
+fn bundle_again(k: &mut Kernel, task: TaskId, id: ContainerId) -> Option<HeldPos> {
     let start = crate::task::exec::start(k, task).ok()?;
     let path = k.containers.get(id)?.bundle.clone();
     let flags = fs::walk::WalkFlags::DIRECTORY;
     let pos = super::steps::look(k, start, path.as_bytes(), flags).ok()?;
     k.fs.hold_pos(pos)
+}
+
+/// Has the operation of a container looked at again: by its caller, or by itself.
+pub(super) fn wake(k: &mut Kernel, id: ContainerId) {
+    let work = k.containers.get(id).and_then(|c| c.work.as_ref());
+    if work.is_some_and(|work| work.caller.is_none()) {
+        k.work.add(Job::Container(id));
+    }
+    k.waits.wake(WaitKey::Container(id));
 }
 
 /// Gives the runtime's side back.

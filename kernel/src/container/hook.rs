@@ -1,35 +1,36 @@
-//! Hooks: programs on the runtime's side, given the state document, watched until they end.
+//! Hooks: programs given the state document, watched until they end.
 //!
-//! A hook is a process of its own with exactly its configured environment and the bundle as its
-//! working directory. Everything it starts carries its job number, and ends with it.
+//! A hook is a process of its own with exactly its configured environment. Everything it starts
+//! carries its job number, and ends with it when it fails or its time runs out.
 
-use super::create::{Problem, Runtime, Work};
+use super::create::{Problem, Work};
 use super::program::Place;
-use super::steps::Undo;
+use super::steps::{Token, Undo};
 use super::{ContainerId, Trouble, stdio};
 use crate::arena::Held;
 use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
 use crate::fs::walk::Start;
-use crate::fs::{InodeId, Location, Store};
+use crate::fs::{InodeId, MountId, Store};
 use crate::machine::Machine;
 use crate::mm::exec::{self, Caller, Image, Program};
+use crate::ns::{NsKeys, PidNsId};
 use crate::task::exec::find_program;
+use crate::task::limits::{INITIAL, Limits};
 use crate::task::spawn::{self, Spawn};
-use crate::task::{Ended, Process, ProcessId, limits};
-use crate::wait::WaitKey;
+use crate::task::{Cred, Ended, Process, ProcessId};
 use crate::{Cx, Kernel};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use berth_oci::{HookOutcome, HookStep, OciHook, Outcome, StateDocument, Timestamp};
+use berth_oci::{HookKind, HookOutcome, HookSide, HookStep, Outcome, StateDocument, Timestamp};
 
-/// The job number of a hook that runs.
-pub(super) type Token = u64;
+/// The number of a hook that runs; whatever it starts carries it too.
+pub(super) type Job = u64;
 
 /// A hook that runs, or has ended and was not asked about yet.
 pub(super) struct Running {
-    job: Token,
+    job: Job,
     process: ProcessId,
     step: HookStep,
     /// How it ended.
@@ -41,6 +42,61 @@ pub(super) struct Running {
 /// The most of a hook's output that an error shows, in bytes.
 const OUTPUT_SHOWN: usize = 1024;
 
+/// Where a hook runs, as whom, and who pays.
+struct Side {
+    ns: NsKeys,
+    /// Its root and working directory.
+    place: Start,
+    /// Where its path and its interpreter's are looked up.
+    path: Start,
+    cred: Cred,
+    limits: Limits,
+    group: GroupId,
+}
+
+/// The table of runtime-spec "POSIX-platform Hooks". What runs before the container's program is
+/// confined as that: a `startContainer` hook is a program of the container. All others are the
+/// runtime's, and have the bundle as their working directory; `createContainer`, which has
+/// to find the container's files, begins in its root.
+fn side(k: &Kernel, id: ContainerId, work: &Work, kind: HookKind) -> Result<Side, Trouble> {
+    let runtime = &work.runtime;
+    let path = Start {
+        root: runtime.root.pos(),
+        cwd: runtime.bundle.pos(),
+    };
+    let mut side = Side {
+        ns: runtime.ns.keys(),
+        place: path,
+        path,
+        cred: runtime.cred.clone(),
+        limits: INITIAL,
+        group: runtime.group.key(),
+    };
+    match (kind.path_in(), kind.runs_in()) {
+        (HookSide::Runtime, HookSide::Container) => {
+            side.ns = work.build.ns.ok_or(Errno::EINVAL)?;
+            let root = super::mounts::copied(k, side.ns.mount, path.root);
+            side.place = Start {
+                root: root.map_or_else(|| super::mounts::old_root(k, side.ns.mount), Ok)?,
+                cwd: work.build.root.ok_or(Errno::EINVAL)?,
+            };
+        }
+        (HookSide::Container, _) => {
+            let task = super::program::init_task(k, id)?;
+            side.ns = crate::ns::keys_of(k, task)?;
+            side.place = crate::task::exec::start(k, task)?;
+            side.path = side.place;
+            let task = k.tasks.tasks.get(task).ok_or(Errno::ESRCH)?;
+            side.cred = task.cred.clone();
+            side.group = task.group.key();
+            let process = k.tasks.processes.get(task.process).ok_or(Errno::ESRCH)?;
+            side.limits = process.limits;
+        }
+        _ => {}
+    }
+    Ok(side)
+}
+
 /// Starts a hook.
 ///
 /// # Errors
@@ -51,31 +107,33 @@ pub(super) fn begin(
     id: ContainerId,
     work: &mut Work,
     step: HookStep,
-) -> Result<Token, Trouble> {
-    let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
-    let hook = step.of(&container.config).ok_or(Errno::EINVAL)?.clone();
-    let document = document(k, cx, id, step)?;
-    let runtime = &work.runtime;
-    let group = runtime.group.key();
-    let start = Start {
-        root: runtime.root.pos(),
-        cwd: runtime.bundle.pos(),
-    };
-    let file = find_program(k, start, &runtime.cred, hook.path.as_bytes())
+) -> Result<Job, Trouble> {
+    let side = side(k, id, work, step.kind)?;
+    let config = &k.containers.get(id).ok_or(Errno::ENOENT)?.config;
+    let hook = step.of(config).ok_or(Errno::EINVAL)?.clone();
+    let env = bytes_of(step.env(config));
+    let document = document(k, id, step, side.ns.pid_for_children)?;
+    let file = find_program(k, side.path, &side.cred, hook.path.as_bytes())
         .map_err(|errno| not_started(step, errno))?;
-    let caller = Caller {
-        start,
-        cred: runtime.cred.clone(),
-        stack_max: limits::INITIAL[linux_raw_sys::general::RLIMIT_STACK as usize].0,
-        shares: false,
+    let program = Program {
+        file,
+        path: hook.path.clone().into_bytes(),
+        args: bytes_of(hook.argv()),
+        env,
+        caller: Caller {
+            start: side.path,
+            cred: side.cred.clone(),
+            stack_max: side.limits[linux_raw_sys::general::RLIMIT_STACK as usize].0,
+            shares: false,
+        },
     };
-    let image =
-        exec::load(k, cx, program_of(&hook, file, caller), group).map_err(|stop| match stop {
-            Stop::Errno(errno) => not_started(step, errno),
-            stop => stop.into(),
-        })?;
+    let image = exec::load(k, cx, program, side.group).map_err(|stop| match stop {
+        Stop::Errno(errno) => not_started(step, errno),
+        stop => stop.into(),
+    })?;
     let job = k.containers.next_job();
-    let (process, output) = spawn_hook(k, cx, runtime, image, &document, (group, job))?;
+    let scratch = work.runtime.root.pos().mount;
+    let (process, output) = spawn_hook(k, cx, side, image, (scratch, &document), job)?;
     k.containers.hooks.insert(job, id);
     if hook.timeout_secs > 0 {
         let time = u64::from(hook.timeout_secs).saturating_mul(1_000_000_000);
@@ -93,41 +151,28 @@ pub(super) fn begin(
     Ok(job)
 }
 
-fn program_of(hook: &OciHook, file: Location, caller: Caller) -> Program {
-    Program {
-        file,
-        path: hook.path.clone().into_bytes(),
-        args: hook
-            .argv()
-            .iter()
-            .map(|arg| arg.clone().into_bytes())
-            .collect(),
-        env: hook
-            .env
-            .iter()
-            .map(|var| var.clone().into_bytes())
-            .collect(),
-        caller,
-    }
+fn bytes_of(texts: &[String]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.clone().into_bytes()).collect()
 }
 
+/// Makes the hook's process. Its input and output are files without a name on the runtime's root.
 fn spawn_hook(
     k: &mut Kernel,
     cx: &mut Cx,
-    runtime: &Runtime,
+    side: Side,
     image: Image,
-    document: &[u8],
-    (group, job): (GroupId, Token),
+    (scratch, document): (MountId, &[u8]),
+    job: Job,
 ) -> Result<(ProcessId, Held<InodeId>), Stop> {
-    let root = runtime.root.pos();
-    let place = match Place::hold(k, runtime.ns.keys(), root, runtime.bundle.pos()) {
+    let group = side.group;
+    let place = match Place::hold(k, side.ns, side.place.root, side.place.cwd) {
         Ok(place) => place,
         Err(stop) => {
             exec::discard(k, image);
             return Err(stop);
         }
     };
-    let (files, output) = match stdio::of_hook(k, cx.m, root.mount, document, group) {
+    let (files, output) = match stdio::of_hook(k, cx.m, scratch, document, group) {
         Ok(parts) => parts,
         Err(stop) => {
             place.release(k);
@@ -141,10 +186,10 @@ fn spawn_hook(
         root: place.root,
         cwd: place.cwd,
         umask: 0o022,
-        cred: runtime.cred.clone(),
+        cred: side.cred,
         group,
         files,
-        limits: limits::INITIAL,
+        limits: side.limits,
         image: Some(image),
         container: None,
         hook: Some(job),
@@ -166,10 +211,17 @@ fn not_started(step: HookStep, errno: Errno) -> Trouble {
     }
 }
 
-/// The state document on a hook's standard input (H-2, S-1 to S-7).
-fn document(k: &Kernel, cx: &Cx, id: ContainerId, step: HookStep) -> Result<Vec<u8>, Trouble> {
+/// The state document on a hook's standard input (H-2, S-1 to S-7), with the pid as the hook's
+/// namespace has it.
+fn document(
+    k: &Kernel,
+    id: ContainerId,
+    step: HookStep,
+    reader: PidNsId,
+) -> Result<Vec<u8>, Trouble> {
     let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
-    let pid = super::record::pid_seen_by(k, cx.task, id);
+    let number = |init| crate::task::pid::process_number(&k.tasks, init, reader);
+    let pid = container.init.map_or(0, number);
     let document = StateDocument {
         oci_version: &container.config.oci_version,
         id: container.name.as_str(),
@@ -208,9 +260,11 @@ pub(super) fn outcome(
     else {
         return Outcome::Ready;
     };
-    // Whatever the hook left running goes with it.
-    kill_members(k, cx.m, job);
     let result = ended.check(step.kind, step.index);
+    // A helper that a successful hook started for the container goes on without it.
+    if result.is_err() {
+        kill_members(k, cx.m, job);
+    }
     let shown = result
         .is_err()
         .then(|| stdio::head(k, cx.m, output.key(), OUTPUT_SHOWN));
@@ -236,15 +290,15 @@ fn with_output(mut text: String, output: Option<Vec<u8>>) -> String {
 }
 
 /// Kills a hook whose operation was aborted, with everything it started.
-pub(super) fn cancel(k: &mut Kernel, m: &mut dyn Machine, work: &mut Work, token: Token) {
-    forget(k, token);
-    kill_members(k, m, token);
-    if let Some(Running { output, .. }) = work.hook.take_if(|hook| hook.job == token) {
+pub(super) fn cancel(k: &mut Kernel, m: &mut dyn Machine, work: &mut Work, job: Job) {
+    forget(k, job);
+    kill_members(k, m, job);
+    if let Some(Running { output, .. }) = work.hook.take_if(|hook| hook.job == job) {
         Store::of(k).release_inode(output);
     }
 }
 
-fn forget(k: &mut Kernel, job: Token) -> Option<ContainerId> {
+fn forget(k: &mut Kernel, job: Job) -> Option<ContainerId> {
     k.containers.timers.retain(|(_, j)| *j != job);
     k.containers.hooks.remove(&job)
 }
@@ -308,8 +362,5 @@ fn over(k: &mut Kernel, job: u64, outcome: HookOutcome) {
     if let Some(hook) = work.hook.as_mut().filter(|hook| hook.job == job) {
         hook.outcome = Some(outcome);
     }
-    if work.caller.is_none() {
-        k.work.add(crate::work::Job::Container(id));
-    }
-    k.waits.wake(WaitKey::Container(id));
+    super::drive::wake(k, id);
 }

@@ -71,7 +71,7 @@ pub fn init_ended(k: &mut Kernel, id: ContainerId, ended: Ended) {
     container.init_task = None;
     // While it is being created, the create finds its process gone and fails.
     let _ = apply(k, id, Verb::Exited);
-    k.waits.wake(WaitKey::Container(id));
+    super::drive::wake(k, id);
 }
 
 /// `container_kill`: sends a signal to the container's first process.

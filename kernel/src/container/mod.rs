@@ -22,7 +22,7 @@ pub use drive::alone;
 pub use hook::{ended as hook_ended, expire};
 pub use life::{init_ended, kill, wait};
 pub use record::{list_bytes, state_bytes};
-pub use start::start;
+pub use start::{start, start_go_on};
 
 use crate::Kernel;
 use crate::arena::{Arena, Held};

@@ -4,44 +4,53 @@ use super::create::{Build, Work};
 use super::steps::{Did, Undo, actor, look, make, make_dirs};
 use super::{ContainerId, Trouble};
 use crate::arena::Held;
-use crate::cgroup::GroupId;
-use crate::error::{Errno, Stop};
+use crate::error::Errno;
 use crate::fs::inode::What;
-use crate::fs::mount::{self, MountFlags};
+use crate::fs::mount::{self, Map, MountFlags};
 use crate::fs::superblock::{self, TmpfsOptions};
 use crate::fs::walk::{Found, NoViews, Start, WalkFlags, walk};
-use crate::fs::{Access, Actor, MountId, Node, Pos, Store, Time, devpts, pivot};
+use crate::fs::{self, Access, MountId, Node, Pos, Store, devpts, pivot};
 use crate::ns::MountNsId;
 use crate::views::{self, Source};
 use crate::{Cx, Kernel};
 use alloc::format;
 use alloc::vec::Vec;
-use berth_oci::{MountFlags as Asked, MountKind, MountOptions, MountStep, OciMount};
+use berth_oci::{HookKind, MountFlags as Asked, MountKind, MountOptions, MountStep, OciMount};
 
 /// A new mount namespace that shows the runtime's root, without what is mounted on it: enough for
-/// the container's root to be attached and pivoted to. Nothing of the runtime's tree is copied.
+/// the container's root to be attached and pivoted to. Only `createContainer` hooks, which run
+/// there before the pivot, need a copy of the runtime's tree.
 ///
 /// # Errors
 /// No memory.
 pub(super) fn namespace(
     k: &mut Kernel,
     cx: &mut Cx,
+    id: ContainerId,
     root: Pos,
-    group: GroupId,
-) -> Result<Held<MountNsId>, Stop> {
-    let actor = Actor {
-        access: Access::KERNEL,
-        group,
-        now: Time::now(cx.m),
-    };
+    outside: MountNsId,
+) -> Result<Held<MountNsId>, Trouble> {
+    let actor = actor(k, cx, id)?;
+    let config = &k.containers.get(id).ok_or(Errno::ENOENT)?.config;
+    if !config.hooks.of(HookKind::CreateContainer).is_empty() {
+        return Ok(crate::ns::mount::copy(k, outside, actor.group)?);
+    }
     let mut st = Store::of(k);
     let top = mount::bind(&mut st, &NoViews, &actor, root, false)?;
     let tree = st.fs.new_tree();
     st.fs.set_tree(top.key(), tree);
-    crate::ns::mount::with_root(k, top, group)
+    Ok(crate::ns::mount::with_root(k, top, actor.group)?)
 }
 
-/// Makes the root directory a mount in the container's tree, on top of its old root.
+/// A position of the runtime's tree in the container's copy of it, if that has one.
+pub(super) fn copied(k: &Kernel, ns: MountNsId, pos: Pos) -> Option<Pos> {
+    let map = &k.ns.mount.get(ns)?.copied;
+    let at = fs::path::translate(map, pos);
+    (at != pos).then_some(at)
+}
+
+/// Makes the root directory a mount in the container's tree: at its own place in a copy of the
+/// runtime's tree, else on top of the old root.
 pub(super) fn root(
     k: &mut Kernel,
     cx: &mut Cx,
@@ -51,15 +60,20 @@ pub(super) fn root(
     let source = work.build.root.ok_or(Errno::EINVAL)?;
     let ns = work.build.ns.ok_or(Errno::EINVAL)?;
     let actor = actor(k, cx, id)?;
-    let old =
-        k.fs.root_of(k.ns.mount.get(ns.mount).ok_or(Errno::EINVAL)?.root.key())?;
-    let at = mount::place(&k.fs, &Source::of(k), source.node, old, 1)?;
+    let top = old_root(k, ns.mount)?;
+    let at = copied(k, ns.mount, source).unwrap_or(top);
+    let at = mount::place(&k.fs, &Source::of(k), source.node, at, 1)?;
     let mut st = Store::of(k);
     let held = mount::bind(&mut st, &NoViews, &actor, source, true)?;
     let new = held.key();
     mount::attach(&mut st, held, at);
     work.build.root = Some(k.fs.root_of(new)?);
     Ok(Did::Done(Some(Undo::Unmount(new))))
+}
+
+/// The root that a container's tree has before the pivot.
+pub(super) fn old_root(k: &Kernel, ns: MountNsId) -> Result<Pos, Errno> {
+    k.fs.root_of(k.ns.mount.get(ns).ok_or(Errno::EINVAL)?.root.key())
 }
 
 /// Makes one configured mount (M-1 to M-5).
@@ -270,8 +284,7 @@ fn data(entry: &OciMount) -> Vec<u8> {
 pub(super) fn pivot(k: &mut Kernel, work: &mut Work) -> Result<Did, Trouble> {
     let new = work.build.root.ok_or(Errno::EINVAL)?;
     let id = work.build.ns.ok_or(Errno::EINVAL)?.mount;
-    let old =
-        k.fs.root_of(k.ns.mount.get(id).ok_or(Errno::EINVAL)?.root.key())?;
+    let old = old_root(k, id)?;
     // The old root ends up on top of the new one, as with pivot_root(".", "."), and is detached.
     let change = pivot::plan(&k.fs, &Source::of(k), old.mount, old, new, new)?;
     let Kernel {
@@ -292,6 +305,7 @@ pub(super) fn pivot(k: &mut Kernel, work: &mut Work) -> Result<Did, Trouble> {
     };
     let namespace = ns.mount.get_mut(id).ok_or(Errno::EINVAL)?;
     pivot::commit(&mut st, &mut namespace.root, change);
+    namespace.copied = Map::new();
     mount::detach(&mut st, old.mount);
     Ok(Did::Done(None))
 }

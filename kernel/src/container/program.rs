@@ -30,10 +30,9 @@ pub(super) fn create_task(
     let config = &k.containers.get(id).ok_or(Errno::ENOENT)?.config;
     let cred = cred(config.process.as_ref());
     let root = work.build.root.ok_or(Errno::EINVAL)?;
-    let cwd = work.build.cwd.unwrap_or(root);
     let keys = work.build.ns.ok_or(Errno::EINVAL)?;
     let group = group(k, id)?;
-    let place = Place::hold(k, keys, root, cwd)?;
+    let place = Place::hold(k, keys, root, root)?;
     let files = match stdio::of_caller(k, cx.task, group) {
         Ok(files) => files,
         Err(stop) => {
@@ -62,6 +61,15 @@ pub(super) fn create_task(
         container.init_task = task;
     }
     Ok(Did::Done(Some(Undo::Kill(process))))
+}
+
+/// The container's first task.
+///
+/// # Errors
+/// ESRCH when it has ended.
+pub(super) fn init_task(k: &Kernel, id: ContainerId) -> Result<TaskId, Trouble> {
+    let task = k.containers.get(id).and_then(|c| c.init_task);
+    task.ok_or_else(|| Trouble::refused(Errno::ESRCH, "the container's process was killed"))
 }
 
 /// Namespaces and directories held for a process that is to be made.
@@ -123,8 +131,8 @@ pub(super) fn load(
     id: ContainerId,
     work: &mut Work,
 ) -> Result<Did, Trouble> {
+    let task = init_task(k, id)?;
     let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
-    let task = container.init_task.ok_or(Errno::ESRCH)?;
     let process = container.config.process.clone().ok_or(Errno::EINVAL)?;
     let group = group(k, id)?;
     let name = process.args.first().cloned().unwrap_or_default();
@@ -152,11 +160,7 @@ pub(super) fn run(
     id: ContainerId,
     work: &mut Work,
 ) -> Result<(), Trouble> {
-    let task = k
-        .containers
-        .get(id)
-        .and_then(|c| c.init_task)
-        .ok_or(Errno::ESRCH)?;
+    let task = init_task(k, id)?;
     let image: Image = work.build.image.take().ok_or(Errno::EINVAL)?;
     spawn::start(k, cx.m, task, image);
     Ok(())

@@ -1,8 +1,10 @@
-//! `container_start`: loads the program from inside the container and lets it run.
+//! `container_start`: runs the hooks of start, loads the program from inside the container and lets
+//! it run.
 
 use super::create::{Build, Work, operation, refusal};
-use super::{Trouble, drive, find, life};
+use super::{ContainerId, Trouble, drive, find, life};
 use crate::error::Errno;
+use crate::wait::Resume;
 use crate::{Cx, Kernel};
 use alloc::boxed::Box;
 use berth_oci::{Verb, plan_start};
@@ -11,7 +13,8 @@ use berth_oci::{Verb, plan_start};
 ///
 /// # Errors
 /// Refused in the wrong state or without a process (O-start-1, O-start-2), and when the program
-/// cannot be loaded: the container stays created then.
+/// cannot be loaded: the container stays created then. When a hook fails, the container is
+/// stopped and deleted (lifecycle steps 7 and 9). Waits while hooks run.
 pub fn start(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<(), Trouble> {
     let id = find(k, id)?;
     life::check(k, id, Verb::Start)?;
@@ -23,22 +26,36 @@ pub fn start(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<(), Trouble> {
         ));
     }
     let operation = operation(plan_start(&container.config).map_err(refusal)?)?;
-    let (runtime, _) = drive::runtime_of(k, cx.task, None)?;
     let work = Work {
+        verb: Verb::Start,
         operation,
         caller: Some(cx.task),
-        runtime,
+        runtime: drive::runtime_again(k, cx.task, id)?,
         build: Build::default(),
         hook: None,
+        stopping: false,
         outcome: None,
     };
     if let Some(container) = k.containers.get_mut(id) {
         container.work = Some(Box::new(work));
     }
+    k.containers.callers.insert(cx.task, id);
+    go_on(k, cx, id)
+}
+
+/// A start that had to wait.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_go_on(k: &mut Kernel, cx: &mut Cx, resume: Resume) -> Result<(), Trouble> {
+    go_on(k, cx, drive::id_of(resume))
+}
+
+fn go_on(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<(), Trouble> {
     match drive::drive(k, cx, id) {
+        drive::Driven::Waits => Err(drive::wait(id, cx.now, false)),
+        drive::Driven::Yields => Err(drive::wait(id, cx.now, true)),
         drive::Driven::Done(_) => Ok(()),
         drive::Driven::Failed(failure) => Err(failure.error.into()),
-        // No step of start waits: hooks of start are refused at create.
-        drive::Driven::Waits | drive::Driven::Yields => Err(Errno::EIO.into()),
     }
 }

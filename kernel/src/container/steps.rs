@@ -49,8 +49,17 @@ pub(super) struct Made {
 pub(super) enum Did {
     /// It is done; with what undoes it.
     Done(Option<Undo>),
-    /// A hook runs.
-    Waits(hook::Token),
+    /// It has begun.
+    Waits(Token),
+}
+
+/// What an operation waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Token {
+    /// The end of a hook.
+    Hook(hook::Job),
+    /// The end of the container's processes.
+    Stop,
 }
 
 type Step1 = Result<Did, Trouble>;
@@ -62,7 +71,7 @@ pub(super) fn perform(
     id: ContainerId,
     work: &mut Work,
     step: Step,
-) -> Outcome<Undo, hook::Token, Problem> {
+) -> Outcome<Undo, Token, Problem> {
     if k.containers.fails_here() {
         let text = format!("{step:?}: made to fail");
         let errno = Errno::EIO;
@@ -106,7 +115,9 @@ fn attempt(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work, step: 
         Step::CreateDefaultDevices => devices::defaults(k, cx, id, work),
         Step::CreateDevSymlinks => devices::symlinks(k, cx, id, work),
         Step::SetHostname => hostname(k, id, work),
-        Step::RunHook(step) => hook::begin(k, cx, id, work, step).map(Did::Waits),
+        Step::RunHook(step) => {
+            hook::begin(k, cx, id, work, step).map(|job| Did::Waits(Token::Hook(job)))
+        }
         Step::PivotRoot => mounts::pivot(k, work),
         Step::RemountRootReadonly => mounts::root_readonly(k, work),
         Step::SetWorkingDirectory => working_directory(k, cx, id, work),
@@ -120,7 +131,8 @@ fn attempt(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work, step: 
             life::apply(k, id, Verb::Start)?;
             Ok(Did::Done(None))
         }
-        Step::Destroy => destroy(k, cx, id, work),
+        Step::StopContainer => Ok(stop(k, cx, id, work)),
+        Step::Destroy => destroy(k, cx, id),
         Step::ReleaseId => {
             super::drive::forget(k, id);
             Ok(Did::Done(None))
@@ -150,16 +162,54 @@ pub(super) fn undo(k: &mut Kernel, m: &mut dyn Machine, undo: Undo, made: &mut V
     }
 }
 
-/// Takes down what create built, the last first.
-fn destroy(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Step1 {
-    let built = k
-        .containers
-        .get_mut(id)
-        .map(|c| core::mem::take(&mut c.built))
-        .unwrap_or_default();
-    for step in built.into_iter().rev() {
-        undo(k, cx.m, step, &mut work.build.made);
+/// What to tell an operation of what it waits for: that it is over, or nothing new.
+pub(super) fn awaited(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    id: ContainerId,
+    work: &mut Work,
+) -> Outcome<Undo, Token, Problem> {
+    match work.stopping {
+        true if k.containers.get(id).is_some_and(|c| c.init.is_some()) => Outcome::Ready,
+        true => {
+            work.stopping = false;
+            Outcome::Done(None)
+        }
+        false => hook::outcome(k, cx, work),
     }
+}
+
+/// Stops what an aborted operation waits for.
+pub(super) fn cancel(k: &mut Kernel, m: &mut dyn Machine, work: &mut Work, token: Token) {
+    match token {
+        Token::Hook(job) => hook::cancel(k, m, work, job),
+        Token::Stop => work.stopping = false,
+    }
+}
+
+/// Kills the container's processes; those in its pid namespace follow its first one.
+fn stop(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Did {
+    let Some(init) = k.containers.get(id).and_then(|c| c.init) else {
+        return Did::Done(None);
+    };
+    crate::task::exit::kill_now(k, cx.m, init);
+    work.stopping = k.containers.get(id).is_some_and(|c| c.init.is_some());
+    match work.stopping {
+        true => Did::Waits(Token::Stop),
+        false => Did::Done(None),
+    }
+}
+
+/// Takes down what create built, the last first.
+fn destroy(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Step1 {
+    let (built, mut made) = match k.containers.get_mut(id) {
+        Some(c) => (core::mem::take(&mut c.built), core::mem::take(&mut c.made)),
+        None => return Ok(Did::Done(None)),
+    };
+    for step in built.into_iter().rev() {
+        undo(k, cx.m, step, &mut made);
+    }
+    unmake(k, cx.m, &mut made, 0);
     Ok(Did::Done(None))
 }
 
@@ -218,7 +268,7 @@ fn namespace(
             Undo::UtsNs(held)
         }
         Kind::Mount => {
-            let held = mounts::namespace(k, cx, work.runtime.root.pos(), group)?;
+            let held = mounts::namespace(k, cx, id, work.runtime.root.pos(), outside.mount)?;
             keys.mount = held.key();
             Undo::MountNs(held)
         }
@@ -247,9 +297,12 @@ fn working_directory(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Wo
     let path = process.map_or_else(|| "/".into(), |p| p.cwd.clone());
     let made = work.build.made.len();
     let root = work.build.root.ok_or(Errno::EINVAL)?;
-    let cwd = make_dirs(k, cx, id, &mut work.build.made, root, path.as_bytes())
-        .map_err(|t| t.named(&format!("process_cwd={path}")))?;
-    work.build.cwd = Some(cwd);
+    let named = |t: Trouble| t.named(&format!("process_cwd={path}"));
+    let cwd = make_dirs(k, cx, id, &mut work.build.made, root, path.as_bytes()).map_err(named)?;
+    let task = program::init_task(k, id)?;
+    let context = k.tasks.tasks.get(task).and_then(|t| t.fs.as_ref());
+    let context = context.ok_or(Errno::ESRCH)?.key();
+    crate::task::files::set_place(k, context, None, Some(cwd)).map_err(|e| named(e.into()))?;
     Ok(Did::Done(Some(Undo::Unmake(made))))
 }
 

@@ -56,8 +56,11 @@ fn create(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
 
 fn start(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let request = request(k, cx, a, 0)?;
-    let result = container::start(k, cx, &request.id).map(|()| 0);
-    answer(k, cx, &request, result)
+    let result = match cx.resume {
+        Some(resume) => container::start_go_on(k, cx, resume),
+        None => container::start(k, cx, &request.id),
+    };
+    answer(k, cx, &request, result.map(|()| 0))
 }
 
 fn state(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
@@ -76,7 +79,7 @@ fn delete(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let request = request(k, cx, a, abi::DELETE_FORCE)?;
     let force = request.record.flags & abi::DELETE_FORCE != 0;
     let result = match cx.resume {
-        Some(resume) => container::delete_go_on(k, cx, resume, &request.id, force),
+        Some(resume) => container::delete_go_on(k, cx, resume, force),
         None => container::delete(k, cx, &request.id, force),
     };
     match result {

@@ -6,6 +6,16 @@
 use crate::document::{At, Refusal};
 use crate::properties;
 
+/// The kinds of hooks, in the order of a container's life.
+const HOOKS: [&str; 6] = [
+    "prestart",
+    "createRuntime",
+    "createContainer",
+    "startContainer",
+    "poststart",
+    "poststop",
+];
+
 type Done = Result<(), Refusal>;
 
 /// The configuration `document` as `key=value` text.
@@ -25,7 +35,7 @@ pub fn translate(document: &serde_json::Value) -> Result<String, Refusal> {
         .iter()
         .try_for_each(|item| mount(item, &mut text))?;
     if let Some(hooks) = config.get("hooks")? {
-        for kind in ["prestart", "poststop"] {
+        for kind in HOOKS {
             let key = format!("hook_{kind}");
             hooks
                 .list(kind)?
@@ -361,8 +371,8 @@ mod tests {
                 "/hooks/prestart/0/timeout: must be an integer",
             ),
             (
-                r#","hooks":{"createRuntime":[{"path":"/h"}]}"#,
-                "/hooks/createRuntime/0/path: not enforced",
+                r#","hooks":{"createRuntime":[{"args":["h"]}]}"#,
+                "/hooks/createRuntime/0/path: required",
             ),
             (
                 r#","linux":{"namespaces":[{}]}"#,

@@ -7,8 +7,9 @@ use crate::feature::Feature;
 use crate::hooks::HookKind;
 use crate::namespace::OciNamespaceKind as Kind;
 
-/// Everything of create, in order. The root stays writable until the last program that the
-/// runtime runs has seen it, and becomes read-only after the pivot.
+/// Everything of create, in order. Hooks know the container by its first task (S-5), so that is
+/// made before them; they may still change its root, so that becomes read-only, and its working
+/// directory is looked up, after the pivot.
 pub(super) const CREATE: &[Section] = &[
     // Hooks of start and delete are checked here too: later is too late to refuse.
     |p, i| p.hook_supported(HookKind::Prestart, i),
@@ -37,6 +38,12 @@ pub(super) const CREATE: &[Section] = &[
     |p, i| p.net_device(i),
     |p, i| p.sysctl(i),
     |p, _| p.names(),
+    |p, i| p.additional_gid(i),
+    |p, _| p.process(),
+    |p, _| p.machine(),
+    |p, _| p.intel_rdt(),
+    |p, _| p.filter(),
+    |p, _| p.once(Step::CreateTask),
     |p, i| p.hook(HookKind::Prestart, i),
     |p, i| p.hook(HookKind::CreateRuntime, i),
     |p, i| p.hook(HookKind::CreateContainer, i),
@@ -45,12 +52,6 @@ pub(super) const CREATE: &[Section] = &[
     |p, i| p.readonly_path(i),
     |p, _| p.readonly_root(),
     |p, _| p.once(Step::SetWorkingDirectory),
-    |p, i| p.additional_gid(i),
-    |p, _| p.process(),
-    |p, _| p.machine(),
-    |p, _| p.intel_rdt(),
-    |p, _| p.filter(),
-    |p, _| p.once(Step::CreateTask),
     |p, _| p.once(Step::MarkCreated),
 ];
 

@@ -103,18 +103,6 @@ pub enum Step {
     SetHostname,
     /// Set the domain name.
     SetDomainname,
-    /// Run a hook and wait for it.
-    RunHook(HookStep),
-    /// Make the root the container's `/` and detach the old tree.
-    PivotRoot,
-    /// Hide `config.linux.masked_paths[index]`.
-    MaskPath(usize),
-    /// Make `config.linux.readonly_paths[index]` read-only.
-    ProtectPath(usize),
-    /// Make the root read-only.
-    RemountRootReadonly,
-    /// Find the working directory inside the root.
-    SetWorkingDirectory,
     /// Set user, groups and file mode creation mask.
     SetCredentials,
     /// Set the five capability sets; all are empty when none is configured.
@@ -139,8 +127,21 @@ pub enum Step {
     SetLabels,
     /// Attach the system call filter, in force from the user program on.
     InstallSeccomp,
-    /// Make the container's first task from all of the above, without a program.
+    /// Make the container's first task from all of the above, without a program. It can be
+    /// seen, joined and killed from here on, but runs nothing before start.
     CreateTask,
+    /// Run a hook and wait for it.
+    RunHook(HookStep),
+    /// Make the root the container's `/` and detach the old tree.
+    PivotRoot,
+    /// Hide `config.linux.masked_paths[index]`.
+    MaskPath(usize),
+    /// Make `config.linux.readonly_paths[index]` read-only.
+    ProtectPath(usize),
+    /// Make the root read-only.
+    RemountRootReadonly,
+    /// Find the working directory inside the root, make what is missing, and put the task there.
+    SetWorkingDirectory,
     /// Let the world see the container: it is created.
     MarkCreated,
     /// Load the user program into the task.
