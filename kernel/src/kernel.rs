@@ -2,7 +2,7 @@
 
 use crate::cgroup::Groups;
 use crate::container::Containers;
-use crate::dev::Devices;
+use crate::dev::{self, Devices};
 use crate::error::{Errno, NoMem};
 use crate::fs::{Fs, event};
 use crate::load::Load;
@@ -285,6 +285,7 @@ impl Kernel {
                 tty::port::last_output(self, m);
                 return Next::PowerOff(power);
             }
+            dev::kmsg::announce(self, m);
             self.queue_woken();
             let Some(id) = self.pick(now) else {
                 if self.work_slice(m) {

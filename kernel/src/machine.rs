@@ -6,6 +6,8 @@
 //! Running user code is *not* part of the trait: the CPU loop does that, outside the kernel's
 //! lock, and calls [`crate::Kernel::on_trap`] with what happened.
 
+pub mod log;
+
 use alloc::vec::Vec;
 
 /// Bytes in a page and in a frame.
@@ -266,6 +268,17 @@ pub trait Machine {
     fn port_write(&mut self, port: Port, bytes: &[u8]) -> usize;
     /// Reads what has arrived at a port; returns how many bytes.
     fn port_read(&mut self, port: Port, to: &mut [u8]) -> usize;
+    /// Adds a line to the kernel's log, which also goes out on [`Port::Log`] when its level is
+    /// below the one that is shown.
+    fn log_add(&mut self, priority: u32, text: &[u8]);
+    /// The numbers of the lines of the log that are kept: the first, and one above the last.
+    fn log_kept(&self) -> (u64, u64);
+    /// A line of the log that is kept; its text goes to the beginning of `text`.
+    fn log_read(&self, number: u64, text: &mut [u8]) -> Option<log::Record>;
+    /// Lines below this level go out on [`Port::Log`].
+    fn log_shown(&self) -> u32;
+    /// From now on lines below this level (1 to 8) go out on [`Port::Log`].
+    fn log_show(&mut self, level: u32);
     /// Bytes free in the kernel's heap.
     fn heap_free(&self) -> usize;
     /// Gives a frame to the kernel's heap for good; false when the heap's window is full.

@@ -43,6 +43,8 @@ pub enum WaitKey {
     Input(crate::machine::Port),
     /// A terminal: input, room for output, a hangup, changed settings.
     Terminal(crate::tty::TtyId),
+    /// The kernel's log has more lines.
+    Log,
     /// A container changed its state, or its operation can go on.
     Container(crate::container::ContainerId),
     /// A process has ended (waiters that are not its parent).

@@ -91,6 +91,24 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi locks"),
         },
         Case {
+            name: "inside_logs",
+            run: |door| tap(door, "probe abi logs"),
+        },
+        Case {
+            name: "inside_dmesg",
+            run: |door| {
+                let script = "dmesg -c | grep -c 'boot: the initial archive'; echo '<5>one' > /dev/kmsg; dmesg | sed 's/.*] //'; \
+                              dmesg -r | cut -c1-5; dmesg -c > /run/all; dmesg | wc -l; dmesg -n 4; \
+                              cut -f1 /proc/sys/kernel/printk; echo two > /dev/kmsg; \
+                              dmesg | sed 's/.*] //'";
+                door.machine()
+                    .run(&["/bin/sh", "-c", script])?
+                    .code(0)?
+                    .stdout_is("1\none\n<13>[\n0\n4\ntwo\n")?
+                    .done()
+            },
+        },
+        Case {
             name: "inside_xattrs",
             run: |door| tap(door, "probe abi xattrs"),
         },

@@ -1,5 +1,6 @@
 //! The simulated hardware.
 
+use berth_kernel::machine::log::{History, Record};
 use berth_kernel::machine::{Access, FpuArea, Frame, Machine, Mapped, NoTable, PAGE, Port, Space};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -60,6 +61,8 @@ pub struct SimMachine {
     fpu: FpuArea,
     random: u64,
     heap_free: usize,
+    log: Box<History<64, 4096>>,
+    shown: u32,
     /// Monotonic nanoseconds; tests move it on.
     pub time: u64,
     /// What was written to each port.
@@ -80,6 +83,8 @@ impl SimMachine {
             spaces: BTreeMap::new(),
             fpu: FpuArea::INITIAL,
             heap_free: 16 << 20,
+            log: Box::default(),
+            shown: 7,
             time: 1_000_000,
             output: BTreeMap::new(),
             input: BTreeMap::new(),
@@ -358,6 +363,26 @@ impl Machine for SimMachine {
             *byte = input.pop_front().unwrap_or(0);
         }
         count
+    }
+
+    fn log_add(&mut self, priority: u32, text: &[u8]) {
+        self.log.add(priority, self.time / 1000, text);
+    }
+
+    fn log_kept(&self) -> (u64, u64) {
+        self.log.kept_numbers()
+    }
+
+    fn log_read(&self, number: u64, text: &mut [u8]) -> Option<Record> {
+        self.log.read(number, text)
+    }
+
+    fn log_shown(&self) -> u32 {
+        self.shown
+    }
+
+    fn log_show(&mut self, level: u32) {
+        self.shown = level;
     }
 
     fn heap_free(&self) -> usize {

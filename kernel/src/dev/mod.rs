@@ -3,7 +3,7 @@
 //! A device moves bytes to and from kernel buffers; the file layer copies them from and to
 //! programs. Which names lead here is a matter of nodes in file systems (mknod(2)).
 
-mod kmsg;
+pub mod kmsg;
 mod random;
 
 use crate::error::{Errno, Stop};
@@ -22,6 +22,8 @@ const PASS: usize = 64 << 10;
 pub struct Devices {
     /// The random number of this boot (/proc/sys/kernel/random/boot_id), once somebody asked.
     pub boot_id: Option<u128>,
+    /// The kernel's log and its readers.
+    pub log: kmsg::Log,
     /// What programs have stirred into the random numbers.
     random: random::Pool,
 }
@@ -37,7 +39,7 @@ pub enum Device {
     Full,
     /// 1:8 and 1:9.
     Random,
-    /// 1:11, the kernel's log: programs can only write to it.
+    /// 1:11, the kernel's log: opened as a file of its own kind, and not known here.
     Kmsg,
     /// 4:65 to 4:67, as mere bytes.
     Serial(Port),
@@ -117,14 +119,13 @@ pub fn find(major: u32, minor: u32) -> Option<Device> {
     })
 }
 
-/// Whether a device can be opened with these O_* flags.
+/// Whether a device can be opened.
 ///
 /// # Errors
-/// EPERM for reading the kernel's log; EBUSY for the port that the kernel's log goes to.
-pub fn open(device: Device, flags: u32) -> Result<(), Errno> {
+/// ENXIO for what is opened otherwise; EBUSY for the port that the kernel's log goes to.
+pub fn open(device: Device) -> Result<(), Errno> {
     match device {
-        Device::Terminal(_) => Err(Errno::ENXIO),
-        Device::Kmsg if flags & linux::O_ACCMODE != linux::O_WRONLY => Err(Errno::EPERM),
+        Device::Terminal(_) | Device::Kmsg => Err(Errno::ENXIO),
         Device::Serial(Port::Log) => Err(Errno::EBUSY),
         _ => Ok(()),
     }
@@ -134,7 +135,7 @@ pub fn open(device: Device, flags: u32) -> Result<(), Errno> {
 /// their destination first.
 ///
 /// # Errors
-/// EIO from a port, which has no input; EPERM; no memory.
+/// EIO from a port, which has no input; no memory.
 pub fn read(k: &mut Kernel, cx: &mut Cx, device: Device, max: usize) -> Result<Vec<u8>, Stop> {
     let max = max.min(PASS);
     match device {
@@ -146,8 +147,7 @@ pub fn read(k: &mut Kernel, cx: &mut Cx, device: Device, max: usize) -> Result<V
             k.devices.random.fill(cx.m, &mut bytes);
             Ok(bytes)
         }
-        Device::Serial(_) | Device::Terminal(_) => Err(Errno::EIO.into()),
-        Device::Kmsg => Err(Errno::EPERM.into()),
+        Device::Serial(_) | Device::Terminal(_) | Device::Kmsg => Err(Errno::EIO.into()),
     }
 }
 
@@ -172,17 +172,13 @@ pub fn write(
             k.devices.random.stir(bytes);
             Ok(bytes.len())
         }
-        Device::Kmsg => {
-            kmsg::write(k, cx, bytes);
-            Ok(bytes.len())
-        }
         Device::Serial(port) => tty::port::write(cx, port, flags & linux::O_NONBLOCK != 0, bytes),
-        Device::Terminal(_) => Err(Errno::EIO.into()),
+        Device::Terminal(_) | Device::Kmsg => Err(Errno::EIO.into()),
     }
 }
 
-/// Whether Linux's driver lets programs wait for a device (epoll(7)): for random numbers and the
-/// log it does, though here they are always ready.
+/// Whether Linux's driver lets programs wait for a device (epoll(7)): for random numbers
+/// it does, though here they are always ready.
 pub fn can_wait(device: &Number) -> bool {
     !matches!((device.major, device.minor), (1, 3 | 5 | 7 | 9))
 }
@@ -190,10 +186,8 @@ pub fn can_wait(device: &Number) -> bool {
 /// What a device is ready for, always: POLLIN, POLLOUT.
 pub fn poll(device: Device) -> u32 {
     match device {
-        Device::Kmsg | Device::Serial(_) => linux::POLLOUT,
-        Device::Null | Device::Zero | Device::Full | Device::Random | Device::Terminal(_) => {
-            linux::POLLIN | linux::POLLOUT
-        }
+        Device::Serial(_) => linux::POLLOUT,
+        _ => linux::POLLIN | linux::POLLOUT,
     }
 }
 
@@ -221,8 +215,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_opened_says_why() {
-        assert_eq!(open(Device::Kmsg, linux::O_RDWR), Err(Errno::EPERM));
-        assert_eq!(open(Device::Kmsg, linux::O_WRONLY), Ok(()));
-        assert_eq!(open(Device::Serial(Port::Log), 1), Err(Errno::EBUSY));
+        assert_eq!(open(Device::Kmsg), Err(Errno::ENXIO));
+        assert_eq!(open(Device::Null), Ok(()));
+        assert_eq!(open(Device::Serial(Port::Log)), Err(Errno::EBUSY));
     }
 }

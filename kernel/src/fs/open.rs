@@ -47,8 +47,19 @@ pub enum FileKind {
     Event(Event),
     /// A socket.
     Socket(Held<SocketId>),
+    /// The kernel's log; for /dev/kmsg `offset` is the number of the next line.
+    Log(LogEnd),
     /// Only a place (O_PATH).
     Path,
+}
+
+/// How an open file shows the kernel's log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogEnd {
+    /// /dev/kmsg: each reader gets every record.
+    Device,
+    /// /proc/kmsg: text, each line for one reader only.
+    Proc,
 }
 
 /// An open file of a view.

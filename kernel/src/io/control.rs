@@ -79,6 +79,7 @@ fn poll_plain(k: &mut Kernel, cx: &mut Cx, id: FileId) -> Result<Readiness, Errn
             })
         }
         FileKind::Event(_) => super::event::poll(k, cx, id),
+        FileKind::Log(_) => super::log::poll(k, cx, id),
         FileKind::Socket(socket) => {
             let key = socket.key();
             Ok(Readiness {
@@ -105,9 +106,11 @@ pub fn can_wait(k: &Kernel, id: FileId) -> Result<bool, Errno> {
     Ok(match &k.fs.file(id)?.kind {
         FileKind::Regular(_) | FileKind::Dir(_) | FileKind::View(_) | FileKind::Path => false,
         FileKind::Device(device) => dev::can_wait(device),
-        FileKind::Pipe(_) | FileKind::Event(_) | FileKind::Socket(_) | FileKind::Terminal(_) => {
-            true
-        }
+        FileKind::Pipe(_)
+        | FileKind::Event(_)
+        | FileKind::Socket(_)
+        | FileKind::Log(_)
+        | FileKind::Terminal(_) => true,
     })
 }
 

@@ -1,8 +1,8 @@
 //! Reading (read(2)).
 
 use super::{
-    Manner, PASS, Segment, TURN, end, event, is_arriving, place, receive, take_turns, terminal,
-    total, wait,
+    Manner, PASS, Segment, TURN, end, event, is_arriving, log, place, receive, take_turns,
+    terminal, total, wait,
 };
 use crate::dev;
 use crate::error::{Call, Errno, Stop};
@@ -28,6 +28,7 @@ enum Source {
     View,
     Event,
     Socket(SocketId),
+    Log,
 }
 
 /// Reads into segments of the caller's memory: at `at`, or where the file is and moving that on.
@@ -78,6 +79,7 @@ pub fn read_as(
         Source::View => from_view(k, cx, id, segments, at, &mut done),
         Source::Event => event::read(k, cx, id, segments, &mut done),
         Source::Socket(socket) => return receive::read(k, cx, socket, segments, nonblocking),
+        Source::Log => return log::read(k, cx, id, segments),
     };
     end(cx, done, result)
 }
@@ -91,6 +93,7 @@ fn source(kind: &FileKind) -> Result<Source, Errno> {
         FileKind::Terminal(terminal) => Source::Terminal(terminal.end()),
         FileKind::Event(_) => Source::Event,
         FileKind::Socket(socket) => Source::Socket(socket.key()),
+        FileKind::Log(_) => Source::Log,
         FileKind::Dir(_) => return Err(Errno::EISDIR),
         FileKind::Path => return Err(Errno::EBADF),
     })
@@ -430,6 +433,7 @@ pub fn read_kernel(
         Source::Pipe(_)
         | Source::Device(_)
         | Source::Event
+        | Source::Log
         | Source::Terminal(_)
         | Source::Socket(_) => Err(Errno::EINVAL.into()),
     }

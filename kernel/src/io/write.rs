@@ -7,7 +7,7 @@ use super::{
 };
 use crate::cgroup::GroupId;
 use crate::error::{Call, Errno, Stop};
-use crate::fs::open::FileKind;
+use crate::fs::open::{FileKind, LogEnd};
 use crate::fs::pages::{self, SIZE_MAX};
 use crate::fs::{FileId, InodeId, PipeId, Store, Time, ViewNode, attributes, pipe, seal};
 use crate::machine::{Frame, PAGE};
@@ -209,6 +209,8 @@ fn transfer(
             let node = file.node;
             return to_view(k, cx, node, from);
         }
+        FileKind::Log(LogEnd::Device) => return to_log(k, cx, from),
+        FileKind::Log(LogEnd::Proc) => return Err(Errno::EIO.into()),
         FileKind::Event(_) if at.is_some() => return Err(Errno::ESPIPE.into()),
         FileKind::Event(_) => event::write(k, cx, id, from, &mut done),
         FileKind::Dir(_) => return Err(Errno::EISDIR.into()),
@@ -474,8 +476,24 @@ fn to_device(
 }
 
 fn to_view(k: &mut Kernel, cx: &mut Cx, node: ViewNode, from: From) -> Call {
+    let bytes = whole(k, cx, from, VIEW_MAX)?;
+    views::write(k, cx, node, &bytes).map(|n| n as u64)
+}
+
+/// Each write to /dev/kmsg is a line.
+fn to_log(k: &mut Kernel, cx: &mut Cx, from: From) -> Call {
+    let bytes = whole(k, cx, from, PAGE)?;
+    dev::kmsg::write(cx, &bytes)?;
+    Ok(bytes.len() as u64)
+}
+
+/// All the bytes of a write that is a value.
+///
+/// # Errors
+/// EINVAL for more than `max`.
+fn whole(k: &mut Kernel, cx: &mut Cx, from: From, max: u64) -> Result<Vec<u8>, Stop> {
     let count = from.total();
-    if count > VIEW_MAX {
+    if count > max {
         return Err(Errno::EINVAL.into());
     }
     let mut bytes: Vec<u8> = alloc::vec![0; count as usize];
@@ -488,5 +506,5 @@ fn to_view(k: &mut Kernel, cx: &mut Cx, node: ViewNode, from: From) -> Call {
         }
     }
     bytes.truncate(got);
-    views::write(k, cx, node, &bytes).map(|n| n as u64)
+    Ok(bytes)
 }

@@ -37,6 +37,7 @@ fn lseek(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
             return Err(Errno::ESPIPE.into());
         }
         FileKind::Device(_) => return seek_device(k, id),
+        FileKind::Log(_) => return io::log_seek(k, cx, id, by, a[2] as u32),
         // Events are always at their beginning.
         FileKind::Event(_) => return Ok(0),
         FileKind::Regular(inode) => pages::of(&k.fs, *inode)?.size,

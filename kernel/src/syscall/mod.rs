@@ -13,6 +13,7 @@ mod fcntl;
 mod files;
 mod ident;
 mod locks;
+mod log;
 mod memory;
 mod messages;
 mod mounts;
@@ -65,6 +66,7 @@ const AREAS: &[&[Line]] = &[
     fcntl::CALLS,
     files::CALLS,
     ident::CALLS,
+    log::CALLS,
     memory::CALLS,
     mounts::CALLS,
     namespaces::CALLS,

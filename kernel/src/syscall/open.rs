@@ -6,7 +6,7 @@ use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::{self, Kind, What};
 use crate::fs::mount::MountFlags;
-use crate::fs::open::{self, FileKind, ViewFile};
+use crate::fs::open::{self, FileKind, LogEnd, ViewFile};
 use crate::fs::superblock::SuperKind;
 use crate::fs::walk::{Found, Last, WalkFlags};
 use crate::fs::{FileId, InodeId, Location, Node, Pos, Store, ViewNode, dir};
@@ -352,7 +352,10 @@ fn open_inode(
             if let dev::Device::Terminal(which) = driver {
                 return io::terminal::open(k, cx, location, which, flags);
             }
-            dev::open(driver, flags)?;
+            if driver == dev::Device::Kmsg {
+                return open_log(k, cx, location, LogEnd::Device, flags);
+            }
+            dev::open(driver)?;
             open::open(&mut Store::of(k), group, location, flags)
         }
         Way::Fifo => open_fifo(k, cx, location, id, flags),
@@ -410,6 +413,28 @@ fn open_fifo(
     Ok(held)
 }
 
+/// Opens the kernel's log; who only writes to it need not be allowed to read it.
+fn open_log(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    location: Location,
+    end: LogEnd,
+    flags: u32,
+) -> Result<Held<FileId>, Stop> {
+    if end == LogEnd::Proc || flags & linux::O_ACCMODE != linux::O_WRONLY {
+        dev::kmsg::may_read(k, cx)?;
+    }
+    let group = caller(k, cx)?.group.key();
+    let kind = FileKind::Log(end);
+    let file = open::insert(&mut Store::of(k), group, kind, location, flags);
+    let file = file.map_err(|refused| refused.0)?;
+    let (first, _) = cx.m.log_kept();
+    if let Ok(file) = k.fs.file_mut(file.key()) {
+        file.offset = first;
+    }
+    Ok(file)
+}
+
 fn open_view(
     k: &mut Kernel,
     cx: &mut Cx,
@@ -438,6 +463,9 @@ fn open_view(
     }
     if is_dir {
         return open::open(&mut Store::of(k), group, location, flags);
+    }
+    if views::is_log(node) {
+        return open_log(k, cx, location, LogEnd::Proc, flags);
     }
     let opened = views::open(k, cx, node, flags)?;
     let kind = FileKind::View(ViewFile {

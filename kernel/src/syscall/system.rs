@@ -20,7 +20,6 @@ pub const CALLS: &[Line] = &[
     (linux::__NR_setdomainname, "setdomainname", setdomainname),
     (linux::__NR_sysinfo, "sysinfo", sysinfo),
     (linux::__NR_getrandom, "getrandom", getrandom),
-    (linux::__NR_syslog, "syslog", syslog),
     (linux::__NR_reboot, "reboot", reboot),
     (linux::__NR_getcpu, "getcpu", getcpu),
     (linux::__NR_personality, "personality", personality),
@@ -120,22 +119,6 @@ fn getrandom(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     dev::fill_random(k, cx.m, &mut bytes);
     user::put(k, cx, &out, 0, &bytes);
     Ok(out.len())
-}
-
-/// syslog(2): the log goes out on its port and is not kept for programs, as in a Linux without
-/// printk; who may not ask learns that first.
-fn syslog(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
-    let (read_all, size_buffer, last) = (3, 10, 10);
-    let action = args[0] as i32;
-    let free = action == read_all || action == size_buffer;
-    let may = capable(k, cx.task, linux::CAP_SYSLOG) || capable(k, cx.task, linux::CAP_SYS_ADMIN);
-    if !free && !may {
-        return Err(Errno::EPERM.into());
-    }
-    if !(0..=last).contains(&action) {
-        return Err(Errno::EINVAL.into());
-    }
-    Err(Errno::ENOSYS.into())
 }
 
 /// What reboot(2) is asked to do.

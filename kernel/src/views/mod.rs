@@ -212,6 +212,11 @@ pub fn open(k: &mut Kernel, cx: &Cx, node: ViewNode, flags: u32) -> Result<Opene
     }
 }
 
+/// Whether this is /proc/kmsg, whose text is the log's own to tell.
+pub fn is_log(node: ViewNode) -> bool {
+    node.view == View::Proc && procfs::is_log(node)
+}
+
 /// Gives back what an open file kept alive.
 pub fn close(k: &mut Kernel, opened: Opened) {
     match opened {

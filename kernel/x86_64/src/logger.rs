@@ -2,17 +2,26 @@
 //!
 //! Lines go through a ring, so that a slow reader costs the kernel little: what the port does not
 //! take now goes out with the next line or when the CPU idles. When the ring is full, text is
-//! dropped and the number of lost bytes is logged.
+//! dropped and the number of lost bytes is logged. What programs may read of the log is kept
+//! besides, whatever the port shows.
 
 use crate::dev::{clock, serial};
 use berth_kernel::machine::Port;
+use berth_kernel::machine::log::{History, Record as Kept, TEXT_MAX};
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicU32, Ordering};
 use heapless::Deque;
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use spin::Mutex;
 
 /// Bytes that wait for the port at most.
 const RING: usize = 16 << 10;
+
+/// Lines that are kept for programs, and bytes of their text.
+static HISTORY: Mutex<History<512, { 32 << 10 }>> = Mutex::new(History::new());
+
+/// Lines with a level below this one go to the port (syslog(2), console_loglevel).
+static SHOWN: AtomicU32 = AtomicU32::new(7);
 
 struct Ring {
     bytes: Deque<u8, RING>,
@@ -50,7 +59,7 @@ impl Ring {
         }
     }
 
-    fn line(&mut self, record: &Record) {
+    fn line(&mut self, level: u32, text: fmt::Arguments) {
         if self.lost > 0 && self.bytes.is_empty() {
             let lost = core::mem::take(&mut self.lost);
             let _ = writeln!(
@@ -59,13 +68,50 @@ impl Ring {
                 Stamp::now()
             );
         }
-        let (level, target) = (record.level(), record.target());
-        let _ = writeln!(
-            self,
-            "[{}] {level} {target}: {}",
-            Stamp::now(),
-            record.args()
-        );
+        let level = match level {
+            0..=3 => Level::Error,
+            4 => Level::Warn,
+            5 | 6 => Level::Info,
+            _ => Level::Debug,
+        };
+        let _ = writeln!(self, "[{}] {level} {text}", Stamp::now());
+    }
+}
+
+/// A line's text, cut where it gets too long.
+struct Text {
+    bytes: [u8; TEXT_MAX],
+    len: usize,
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        for (to, byte) in room.iter_mut().zip(text.as_bytes()) {
+            *to = *byte;
+            self.len += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Text from programs, which cannot forge lines or drive a terminal.
+struct Printable<'a>(&'a [u8]);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        for part in self.0.utf8_chunks() {
+            for c in part.valid().chars() {
+                match c.is_control() {
+                    true => write!(f, "{}", c.escape_default())?,
+                    false => f.write_char(c)?,
+                }
+            }
+            part.invalid()
+                .iter()
+                .try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -94,15 +140,70 @@ impl Log for Logger {
 
     fn log(&self, record: &Record) {
         if self.enabled(record.metadata()) {
-            let mut ring = RING_OF_LOG.lock();
-            ring.line(record);
-            ring.drain(|bytes| serial::write(port(), bytes));
+            let level = match record.level() {
+                Level::Error => 3,
+                Level::Warn => 4,
+                Level::Info => 6,
+                Level::Debug | Level::Trace => 7,
+            };
+            let (target, args) = (record.target(), record.args());
+            let mut text = Text {
+                bytes: [0; TEXT_MAX],
+                len: 0,
+            };
+            let _ = write!(text, "{target}: {args}");
+            keep(level, text.bytes.get(..text.len).unwrap_or_default());
+            show(level, format_args!("{target}: {args}"));
         }
     }
 
     fn flush(&self) {
         flush();
     }
+}
+
+/// Keeps a line for programs.
+fn keep(priority: u32, text: &[u8]) {
+    HISTORY.lock().add(priority, clock::now() / 1000, text);
+}
+
+/// Sends a line to the port, if its level is shown.
+fn show(level: u32, text: fmt::Arguments) {
+    if level < SHOWN.load(Ordering::Relaxed) {
+        let mut ring = RING_OF_LOG.lock();
+        ring.line(level, text);
+        ring.drain(|bytes| serial::write(port(), bytes));
+    }
+}
+
+/// Adds a line of a program's.
+pub fn add(priority: u32, text: &[u8]) {
+    keep(priority, text);
+    show(priority & 7, format_args!("user: {}", Printable(text)));
+}
+
+/// The numbers of the lines that are kept.
+pub fn kept_numbers() -> (u64, u64) {
+    HISTORY.lock().kept_numbers()
+}
+
+/// A line that is kept.
+pub fn read(number: u64, text: &mut [u8]) -> Option<Kept> {
+    HISTORY.lock().read(number, text)
+}
+
+/// Lines below this level are shown.
+pub fn shown_below() -> u32 {
+    SHOWN.load(Ordering::Relaxed)
+}
+
+/// Shows lines below this level, and makes them.
+pub fn show_below(level: u32) {
+    SHOWN.store(level, Ordering::Relaxed);
+    log::set_max_level(match level {
+        0..=7 => LevelFilter::Info,
+        _ => LevelFilter::Debug,
+    });
 }
 
 /// Where the log goes: COM2, or the console on a machine without.
@@ -125,7 +226,17 @@ pub fn init() {
 pub fn set_level(name: Option<&str>) {
     match name.map(str::parse::<LevelFilter>) {
         None => {}
-        Some(Ok(level)) => log::set_max_level(level),
+        Some(Ok(level)) => {
+            let shown = match level {
+                LevelFilter::Off => 0,
+                LevelFilter::Error => 4,
+                LevelFilter::Warn => 5,
+                LevelFilter::Info => 7,
+                LevelFilter::Debug | LevelFilter::Trace => 8,
+            };
+            show_below(shown);
+            log::set_max_level(level.max(LevelFilter::Info));
+        }
         Some(Err(_)) => log::warn!(
             target: "log",
             "loglevel={}: not one of off, error, warn, info, debug, trace",

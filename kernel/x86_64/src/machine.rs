@@ -6,10 +6,12 @@ use crate::cpu::fpu::Fpu;
 use crate::dev::entropy::Entropy;
 use crate::dev::{clock, rtc, serial};
 use crate::layout::PAGE;
+use crate::logger;
 use crate::mem::{frames, heap, space};
 use crate::ranges::Ranges;
 use alloc::string::String;
 use alloc::vec::Vec;
+use berth_kernel::machine::log::Record;
 use berth_kernel::machine::{Access, FpuArea, Frame, Machine, Mapped, NoTable, Port, Space};
 
 /// A PC.
@@ -172,6 +174,26 @@ impl Machine for X86 {
 
     fn port_read(&mut self, port: Port, to: &mut [u8]) -> usize {
         serial::read(port, to)
+    }
+
+    fn log_add(&mut self, priority: u32, text: &[u8]) {
+        logger::add(priority, text);
+    }
+
+    fn log_kept(&self) -> (u64, u64) {
+        logger::kept_numbers()
+    }
+
+    fn log_read(&self, number: u64, text: &mut [u8]) -> Option<Record> {
+        logger::read(number, text)
+    }
+
+    fn log_shown(&self) -> u32 {
+        logger::shown_below()
+    }
+
+    fn log_show(&mut self, level: u32) {
+        logger::show_below(level);
     }
 
     fn heap_free(&self) -> usize {

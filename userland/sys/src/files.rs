@@ -271,3 +271,19 @@ pub fn fcntl(fd: BorrowedFd<'_>, command: i32, argument: u64) -> Result<u64, Err
     // SAFETY: what takes an address was refused.
     result(unsafe { libc::syscall(libc::SYS_fcntl, fd.as_raw_fd(), command, argument) })
 }
+
+/// Makes syslog(2) with an action, a buffer (none: a null pointer) and a length, which is cut to
+/// the buffer's for actions that use it.
+///
+/// # Errors
+/// See syslog(2).
+pub fn syslog(action: i32, buffer: &mut [u8], len: i32) -> Result<usize, Errno> {
+    let room = i32::try_from(buffer.len()).unwrap_or(i32::MAX);
+    let (address, len) = match buffer.is_empty() {
+        true => (std::ptr::null_mut(), len),
+        false => (buffer.as_mut_ptr(), len.min(room)),
+    };
+    // SAFETY: the buffer has the length that the call is told, or there is none.
+    let got = result(unsafe { libc::syscall(libc::SYS_syslog, action, address, len) })?;
+    Ok(got as usize)
+}

@@ -2,7 +2,7 @@
 
 use berth_abi::linux::general as linux;
 use berth_kernel::arena::forgive;
-use berth_kernel::machine::PowerOff;
+use berth_kernel::machine::{Machine, PowerOff};
 use berth_sim::image::DATA;
 use berth_sim::{Arg, Config, End, Reg, Script, Sim};
 
@@ -10,7 +10,8 @@ const EPERM: u64 = (-1i64) as u64;
 const EBADF: u64 = (-9i64) as u64;
 const EFAULT: u64 = (-14i64) as u64;
 const EINVAL: u64 = (-22i64) as u64;
-const ENOSYS: u64 = (-38i64) as u64;
+const EAGAIN: u64 = (-11i64) as u64;
+const EPIPE: u64 = (-32i64) as u64;
 
 /// Calls, each with the name that its result is told by.
 fn calls(list: &[(&'static str, u32, &[u64])]) -> Script {
@@ -113,16 +114,87 @@ fn the_system_is_described() {
     forgive(sim.kernel);
 }
 
+/// Writes 24 bytes of text as a line of the log; the descriptor is in r12.
+fn log_line(script: Script) -> Script {
+    script.call(
+        linux::__NR_write,
+        [Reg::R12.into(), Arg::Data(0x400), 24.into()],
+    )
+}
+
 #[test]
-fn the_log_is_not_for_programs() {
+fn the_log_is_told_once_cleared_and_overrun() {
+    let open: [Arg; 4] = [
+        Arg::Is(u64::from(linux::AT_FDCWD as u32)),
+        Arg::Data(0x600),
+        Arg::Is(u64::from(linux::O_RDWR | linux::O_NONBLOCK)),
+        Arg::Is(0),
+    ];
+    let mknod: [Arg; 3] = [
+        Arg::Data(0x600),
+        Arg::Is(u64::from(linux::S_IFCHR | 0o600)),
+        Arg::Is(1 << 8 | 11),
+    ];
+    let read = |script: Script, name| {
+        script
+            .call(
+                linux::__NR_read,
+                [Reg::R12.into(), Arg::Data(0), 512.into()],
+            )
+            .tell(name, Reg::Rax)
+    };
+    let sys = |script: Script, name, action: u64, len: u64| {
+        let args = [Arg::Is(action), Arg::Data(0), Arg::Is(len)];
+        script.call(linux::__NR_syslog, args).tell(name, Reg::Rax)
+    };
+    let mut script = (0..3)
+        .fold(Script::new(), |script, n| {
+            script.store(Arg::Data(0x400 + 8 * n), u64::from_le_bytes(*b"abcdefgh"))
+        })
+        .store(Arg::Data(0x600), u64::from_le_bytes(*b"/kmsg\0\0\0"))
+        .call(linux::__NR_mknod, mknod)
+        .call(linux::__NR_openat, open)
+        .set(Reg::R12, Reg::Rax);
+    script = read(script, "nothing yet");
+    script = read(log_line(script), "record");
+    script = sys(script, "all", 4, 512);
+    script = sys(script, "cleared", 3, 512);
+    script = sys(script, "line by line", 2, 512);
+    // The simulated machine keeps 64 lines.
+    script = (0..70).fold(script, |script, _| log_line(script));
+    script = read(read(script, "lost"), "the first that is kept");
+    script = sys(script, "unread", 9, 0);
+    script = sys(script, "two fit", 3, 100);
+    script = sys(script, "shown", 8, 4);
+    let (sim, _) = run(script);
+    let told: Vec<(&str, u64)> = sim.told.to_vec();
+    let line = "<12>[    0.001000] ".len() as u64 + 25;
+    assert_eq!(told[0], ("nothing yet", EAGAIN));
+    assert!(told[1].1 > 24 && told[1].1 < 60, "{:?}", told[1]);
+    assert_eq!(
+        told[2..5],
+        [("all", line), ("cleared", 0), ("line by line", line)]
+    );
+    assert_eq!(told[5], ("lost", EPIPE));
+    assert!(told[6].1 > 24 && told[6].1 < 60, "{:?}", told[6]);
+    assert_eq!(
+        told[7..],
+        [("unread", 64 * line), ("two fit", 2 * line), ("shown", 0)]
+    );
+    assert_eq!(sim.machine.log_shown(), 4);
+    forgive(sim.kernel);
+}
+
+#[test]
+fn the_log_is_not_for_everybody() {
     let told = results(&[
-        ("read", linux::__NR_syslog, &[2, DATA, 9]),
         ("unknown", linux::__NR_syslog, &[11, 0, 0]),
         ("user", linux::__NR_setuid, &[1000]),
         ("refused", linux::__NR_syslog, &[2, DATA, 9]),
-        ("free", linux::__NR_syslog, &[10, 0, 0]),
+        ("all", linux::__NR_syslog, &[3, DATA, 9]),
+        ("size", linux::__NR_syslog, &[10, 0, 0]),
     ]);
-    assert_eq!(told, [ENOSYS, EINVAL, 0, EPERM, ENOSYS]);
+    assert_eq!(told, [EINVAL, 0, EPERM, EPERM, EPERM]);
 }
 
 const MAGIC: [u64; 2] = [

@@ -373,6 +373,11 @@ pub(super) fn open(s: &Source, node: ViewNode, flags: u32) -> Result<Opened, Err
     }
 }
 
+/// Whether this is /proc/kmsg.
+pub(super) fn is_log(node: ViewNode) -> bool {
+    matches!(found(node), Ok(Found::Line(_, line)) if matches!(line.what, What::Log))
+}
+
 /// The piece of a file that begins at a cursor.
 pub(super) fn piece(
     k: &mut Kernel,
@@ -390,7 +395,7 @@ pub(super) fn piece(
             match line.what {
                 What::File(show) | What::Writable(show, _) => Ok(Piece::whole(show(k, m, node)?)),
                 What::Long(tell) => tell(k, m, node, cursor),
-                What::Dir(_) | What::Link(_) => Err(Errno::EINVAL.into()),
+                What::Dir(_) | What::Link(_) | What::Log => Err(Errno::EINVAL.into()),
             }
         }
         Found::Numbered(Dir::FdInfo) => {

@@ -1,6 +1,7 @@
 //! /proc/sys: the system's settings, one value a file (proc(5)).
 
 use super::table::{Dir, Line, dir, file, writable};
+use crate::dev::{self, kmsg};
 use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
 use crate::fs::mount::MOUNT_MAX;
@@ -9,7 +10,7 @@ use crate::machine::Machine;
 use crate::mm::area;
 use crate::ns::{UtsNsId, uts};
 use crate::task::limits;
-use crate::{Cx, Kernel, dev};
+use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
@@ -49,6 +50,8 @@ pub(super) const KERNEL_LINES: &[Line] = &[
     // No pattern and no number: programs leave no core behind (core(5)).
     file("core_pattern", |_, _, _| line("")),
     file("core_uses_pid", |_, _, _| number(0)),
+    // Who reads the log needs CAP_SYSLOG (syslog(2)).
+    file("dmesg_restrict", |_, _, _| number(1)),
     writable("domainname", domainname, set_domainname),
     writable("hostname", hostname, set_hostname),
     file("ngroups_max", |_, _, _| {
@@ -59,6 +62,11 @@ pub(super) const KERNEL_LINES: &[Line] = &[
     file("overflowgid", |_, _, _| number(OVERFLOW_ID)),
     file("overflowuid", |_, _, _| number(OVERFLOW_ID)),
     file("pid_max", |_, _, _| number(crate::task::pid::MAX)),
+    file("printk", |_, m, _| {
+        let (shown, level) = (m.log_shown(), kmsg::DEFAULT_LEVEL);
+        let at_boot = kmsg::SHOWN_AT_BOOT;
+        line(&alloc::format!("{shown}\t{level}\t1\t{at_boot}"))
+    }),
     dir("random", Dir::SysRandom),
     // Programs, mappings, stacks and heaps are all moved by chance.
     file("randomize_va_space", |_, _, _| number(2)),

@@ -3,7 +3,7 @@
 use super::cpuinfo::cpuinfo;
 use super::instance;
 use super::links::Target;
-use super::table::{Dir, Line, dir, file, link};
+use super::table::{Dir, Line, dir, file, link, log};
 use crate::Kernel;
 use crate::error::Stop;
 use crate::fs::ViewNode;
@@ -19,6 +19,7 @@ pub(super) const LINES: &[Line] = &[
     file("devices", devices),
     file("diskstats", |_, _, _| Ok(Vec::new())),
     file("filesystems", filesystems),
+    log("kmsg"),
     file("loadavg", loadavg),
     file("meminfo", meminfo),
     link("mounts", Target::Path("self/mounts")),

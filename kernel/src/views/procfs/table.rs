@@ -113,6 +113,8 @@ pub(in crate::views) enum What {
     Long(Tell),
     Writable(Show, Store),
     Link(links::Target),
+    /// The kernel's log: opened as that.
+    Log,
 }
 
 /// A name in a directory.
@@ -164,6 +166,11 @@ pub(in crate::views) const fn dir(name: &'static str, dir: Dir) -> Line {
 
 pub(in crate::views) const fn link(name: &'static str, target: links::Target) -> Line {
     line(name, 0o777, What::Link(target))
+}
+
+/// The kernel's log, for its owner only.
+pub(in crate::views) const fn log(name: &'static str) -> Line {
+    line(name, 0o400, What::Log)
 }
 
 impl Line {

@@ -12,6 +12,7 @@ mod frames;
 mod futexes;
 mod limits;
 mod locks;
+mod logs;
 mod memfds;
 mod memory;
 mod misc;
@@ -90,6 +91,7 @@ const AREAS: &[&[Case]] = &[
     names::CASES,
     attributes::CASES,
     locks::CASES,
+    logs::CASES,
     content::CASES,
     epolls::CASES,
     polls::CASES,
