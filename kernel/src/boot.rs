@@ -147,6 +147,7 @@ fn first_image(k: &mut Kernel, m: &mut dyn Machine, start: Start) -> Result<Imag
     let program = Program {
         file,
         path: INIT.to_vec(),
+        path_ends: false,
         args: vec![INIT.to_vec()],
         env: vec![b"HOME=/".to_vec(), b"TERM=linux".to_vec()],
         caller: Caller {

@@ -67,6 +67,14 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi misc"),
         },
         Case {
+            name: "inside_descriptors",
+            run: |door| tap(door, "probe abi descriptors"),
+        },
+        Case {
+            name: "inside_mounts",
+            run: |door| tap(door, "probe abi mounts"),
+        },
+        Case {
             name: "inside_opening",
             run: |door| tap(door, "probe abi opening"),
         },

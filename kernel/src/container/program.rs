@@ -140,6 +140,7 @@ pub(super) fn load(
     let program = Program {
         file,
         path,
+        path_ends: false,
         args: process
             .args
             .iter()

@@ -65,6 +65,8 @@ pub struct Program {
     pub file: Location,
     /// The path it was called by, for `#!` interpreters and AT_EXECFN.
     pub path: Vec<u8>,
+    /// The path is by a descriptor that execve closes: no interpreter could open it.
+    pub path_ends: bool,
     /// Arguments, each without NUL.
     pub args: Vec<Vec<u8>>,
     /// Environment, each without NUL.
@@ -131,11 +133,13 @@ pub fn load(k: &mut Kernel, cx: &mut Cx, program: Program, group: GroupId) -> Re
     let Program {
         file,
         path,
+        path_ends,
         args,
         env,
         caller,
     } = program;
-    let (file, args) = interpreted(k, cx.m, file, &path, args, &caller)?;
+    let known = (!path_ends).then_some(path.as_slice());
+    let (file, args) = interpreted(k, cx.m, file, known, args, &caller)?;
     let (cred, secure) = credentials(k, &file, &caller)?;
     let dumpable = may_dump(k, &file, &caller.cred, &cred)?;
     let exe = k.fs.hold_pos(file.pos).ok_or(Errno::ENOENT)?;
@@ -185,12 +189,13 @@ fn inode_of(file: &Location) -> Result<InodeId, Errno> {
     }
 }
 
-/// The program that runs in the end: scripts are run by their interpreters.
+/// The program that runs in the end: scripts are run by their interpreters, which need a path
+/// (execveat(2), ENOENT).
 fn interpreted(
     k: &Kernel,
     m: &mut dyn Machine,
     mut file: Location,
-    path: &[u8],
+    path: Option<&[u8]>,
     mut args: Vec<Vec<u8>>,
     caller: &Caller,
 ) -> Result<(Location, Vec<Vec<u8>>), Errno> {
@@ -198,7 +203,7 @@ fn interpreted(
         // As Linux: programs rely on a name.
         args.push(Vec::new());
     }
-    let mut path = path.to_vec();
+    let mut path = path.map(<[u8]>::to_vec);
     for _ in 0..=SCRIPT_DEPTH {
         let mut head = [0; script::HEAD];
         let len = pages::read(&k.fs, m, inode_of(&file)?, 0, &mut head)?;
@@ -207,14 +212,14 @@ fn interpreted(
         };
         args.try_reserve(2).map_err(|_| Errno::ENOMEM)?;
         if let Some(name) = args.first_mut() {
-            *name = path;
+            *name = path.ok_or(Errno::ENOENT)?;
         }
         if let Some(argument) = script.argument {
             args.insert(0, argument);
         }
         args.insert(0, script.interpreter.clone());
         file = find_program(k, caller.start, &caller.cred, &script.interpreter)?;
-        path = script.interpreter;
+        path = Some(script.interpreter);
     }
     Err(Errno::ELOOP)
 }

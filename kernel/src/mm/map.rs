@@ -1,7 +1,7 @@
 //! New mappings: what is asked for, where it goes, what is replaced (mmap(2), munmap(2),
 //! mprotect(2), brk(2)).
 
-use super::area::{Area, AreaFlags, Areas, Backing, Source};
+use super::area::{Area, AreaFlags, Areas, Backing, FLOOR, Source};
 use super::turn::{self, Budget, Step};
 use super::{MmId, create_object, insert, range, release_object, room, room_for_areas};
 use crate::error::{Errno, Stop};
@@ -217,7 +217,10 @@ fn choose(areas: &Areas, base: u64, place: Place, len: u64) -> Result<u64, Errno
             Ok(at)
         }
         Place::Hint(hint) => {
-            let hint = hint.checked_next_multiple_of(PAGE).unwrap_or(0);
+            let hint = match hint - hint % PAGE {
+                0 => 0,
+                page => page.max(FLOOR),
+            };
             if Areas::check_fixed(hint, len).is_ok() && areas.fits(hint, hint + len) {
                 return Ok(hint);
             }

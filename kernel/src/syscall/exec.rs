@@ -24,6 +24,7 @@ fn execve(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let path = user::c_string(k, cx, args[0], PATH_MAX, Errno::ENAMETOOLONG)?;
     let caller = Caller::of(k, cx.task)?;
     let file = exec::find_program(k, caller.start, &caller.cred, &path)?;
+    let path = Path { path, ends: false };
     run(k, cx, file, path, caller, (args[1], args[2]))
 }
 
@@ -36,8 +37,13 @@ fn execveat(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let path = user::c_string(k, cx, path, PATH_MAX, Errno::ENAMETOOLONG)?;
     let mut caller = Caller::of(k, cx.task)?;
     let by_name = path.first() == Some(&b'/') || fd as i32 == linux::AT_FDCWD;
+    if by_name && path.is_empty() && flags & linux::AT_EMPTY_PATH != 0 {
+        // The working directory itself is no program.
+        return Err(Errno::EACCES.into());
+    }
     if by_name {
         let file = found(k, &caller, &path, flags)?;
+        let path = Path { path, ends: false };
         return run(k, cx, file, path, caller, (argv, envp));
     }
     let at = location_of(k, cx.task, fd)?;
@@ -56,7 +62,18 @@ fn execveat(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         caller.start.cwd = cwd;
         file
     };
-    run(k, cx, file, shown, caller, (argv, envp))
+    let path = Path {
+        path: shown,
+        ends: files::descriptor(k, cx.task, fd)?.cloexec,
+    };
+    run(k, cx, file, path, caller, (argv, envp))
+}
+
+/// The path that a program is called by.
+struct Path {
+    path: Vec<u8>,
+    /// It is by a descriptor that is closed.
+    ends: bool,
 }
 
 fn found(k: &Kernel, caller: &Caller, path: &[u8], flags: u32) -> Result<Location, Errno> {
@@ -69,7 +86,7 @@ fn run(
     k: &mut Kernel,
     cx: &mut Cx,
     file: Location,
-    path: Vec<u8>,
+    path: Path,
     caller: Caller,
     (argv, envp): (u64, u64),
 ) -> Call {
@@ -79,7 +96,8 @@ fn run(
     let env = user::string_vector(k, cx, envp, &mut room)?;
     let program = Program {
         file,
-        path,
+        path: path.path,
+        path_ends: path.ends,
         args,
         env,
         caller,

@@ -147,17 +147,20 @@ fn close(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     Ok(0)
 }
 
-/// CLOSE_RANGE_CLOEXEC (close_range(2)).
+/// CLOSE_RANGE_UNSHARE and CLOSE_RANGE_CLOEXEC (close_range(2)).
+const UNSHARE: u32 = 2;
 const CLOEXEC_ONLY: u32 = 4;
 
 fn close_range(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let (first, last) = (a[0] as u32, a[1] as u32);
     let flags = a[2] as u32;
-    // CLOSE_RANGE_UNSHARE is not supported.
-    if flags & !CLOEXEC_ONLY != 0 || first > last {
+    if flags & !(UNSHARE | CLOEXEC_ONLY) != 0 || first > last {
         return Err(Errno::EINVAL.into());
     }
-    files::close_range(k, cx.task, first, last, flags != 0)?;
+    if flags & UNSHARE != 0 {
+        super::namespaces::unshare_files(k, cx.task)?;
+    }
+    files::close_range(k, cx.task, first, last, flags & CLOEXEC_ONLY != 0)?;
     Ok(0)
 }
 

@@ -5,6 +5,7 @@ use super::place::{FDCWD, act_with_views, caller, find, path, require};
 use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::mount::{self, MountFlags};
+use crate::fs::open::{FileKind, OpenFile};
 use crate::fs::pivot;
 use crate::fs::superblock::{self, TmpfsOptions};
 use crate::fs::walk::WalkFlags;
@@ -188,6 +189,9 @@ fn remount(k: &mut Kernel, cx: &mut Cx, at: Pos, flags: u32, data: Option<&[u8]>
         new = (new - times) | (old & times);
     }
     let memory = k.frames.total() as u64;
+    if new.contains(MountFlags::RDONLY) && has_writers(k, id, data.is_some())? {
+        return Err(Errno::EBUSY.into());
+    }
     if let Some(data) = data {
         let sb = k.fs.mount(id)?.sb.key();
         let sb = k.fs.supers.get_mut(sb).ok_or(Errno::EINVAL)?;
@@ -198,6 +202,19 @@ fn remount(k: &mut Kernel, cx: &mut Cx, at: Pos, flags: u32, data: Option<&[u8]>
         mount.flags = new;
     }
     Ok(0)
+}
+
+/// Whether somebody has a file of a mount open for writing; with `all`, of any mount of the same
+/// file system.
+fn has_writers(k: &Kernel, id: MountId, all: bool) -> Result<bool, Errno> {
+    let sb = k.fs.mount(id)?.sb.key();
+    let concerns = |mount: MountId| match k.fs.mount(mount) {
+        Ok(other) if all => other.sb.key() == sb,
+        _ => mount == id,
+    };
+    let mut regular = k.fs.files.iter().map(|(_, file)| file);
+    let writes = |file: &OpenFile| matches!(file.kind, FileKind::Regular(_)) && file.writes();
+    Ok(regular.any(|file| writes(file) && concerns(file.at.pos().mount)))
 }
 
 /// Every mount is private: what asks for that is right already, the rest is not supported.

@@ -40,11 +40,25 @@ fn unshare(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     if flags & OF_THREADS != 0 && !is_single(k, cx.task) {
         return Err(Errno::EINVAL.into());
     }
+    separate(k, cx.task, flags)?;
+    Ok(0)
+}
+
+/// Gives a task a table of descriptors that nobody shares (close_range(2), CLOSE_RANGE_UNSHARE).
+///
+/// # Errors
+/// No memory.
+pub fn unshare_files(k: &mut Kernel, task: TaskId) -> Result<(), Stop> {
+    separate(k, task, linux::CLONE_FILES)
+}
+
+/// Gives a task of its own what the flags say.
+fn separate(k: &mut Kernel, task: TaskId, flags: u32) -> Result<(), Stop> {
     let mut draft = Draft::default();
-    match draft.fill(k, cx.task, flags) {
+    match draft.fill(k, task, flags) {
         Ok(()) => {
-            draft.commit(k, cx.task);
-            Ok(0)
+            draft.commit(k, task);
+            Ok(())
         }
         Err(stop) => {
             draft.discard(k);

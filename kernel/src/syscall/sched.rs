@@ -179,7 +179,9 @@ fn priority_min(_k: &mut Kernel, _cx: &mut Cx, args: &[u64; 6]) -> Call {
 fn priority(policy: u64, realtime: u64) -> Call {
     match policy as u32 {
         linux::SCHED_FIFO | linux::SCHED_RR => Ok(realtime),
-        linux::SCHED_NORMAL | linux::SCHED_BATCH | linux::SCHED_IDLE => Ok(0),
+        linux::SCHED_NORMAL | linux::SCHED_BATCH | linux::SCHED_IDLE | linux::SCHED_DEADLINE => {
+            Ok(0)
+        }
         _ => Err(Errno::EINVAL.into()),
     }
 }

@@ -76,9 +76,10 @@ const ARCH_SET_GS: u32 = 0x1001;
 const ARCH_SET_FS: u32 = 0x1002;
 const ARCH_GET_FS: u32 = 0x1003;
 const ARCH_GET_GS: u32 = 0x1004;
+const ARCH_GET_CPUID: u32 = 0x1011;
 
 fn arch_prctl(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
-    let code = u32::try_from(args[0]).map_err(|_| Errno::EINVAL)?;
+    let code = args[0] as u32;
     let regs = k.tasks.task(cx.task)?.regs;
     match code {
         ARCH_GET_FS => user::copy_out(k, cx, args[1], &regs.fs_base.to_le_bytes(), 0),
@@ -95,6 +96,8 @@ fn arch_prctl(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
             }
             Ok(0)
         }
+        // The instruction is never refused.
+        ARCH_GET_CPUID => Ok(1),
         _ => Err(Errno::EINVAL.into()),
     }
 }

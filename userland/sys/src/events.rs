@@ -27,6 +27,18 @@ pub fn signalfd(mask: u64, flags: i32) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// The same by signalfd(2), the older call, which has no flags.
+///
+/// # Errors
+/// See signalfd(2).
+pub fn signalfd_without_flags(mask: u64) -> Result<OwnedFd, Errno> {
+    // SAFETY: as above.
+    let fd = unsafe { libc::syscall(libc::SYS_signalfd, -1, &raw const mask, SET) };
+    let fd = result(fd)? as i32;
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// Changes the signals of such a file.
 ///
 /// # Errors

@@ -6,6 +6,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod audit;
+#[allow(unsafe_code)]
+pub mod caught;
 pub mod container;
 #[allow(unsafe_code)]
 pub mod events;
@@ -25,6 +27,8 @@ pub mod own;
 pub mod queue;
 #[allow(unsafe_code)]
 pub mod raw;
+#[allow(unsafe_code)]
+pub mod records;
 #[allow(unsafe_code)]
 pub mod session;
 #[allow(unsafe_code)]

@@ -19,6 +19,42 @@ pub struct Region {
     pages: usize,
 }
 
+/// What mmap(2) is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The address; 0 for any.
+    pub at: u64,
+    /// How many bytes.
+    pub bytes: usize,
+    /// PROT_* bits.
+    pub protection: i32,
+    /// MAP_* flags.
+    pub flags: i32,
+    /// The file.
+    pub file: Option<BorrowedFd<'a>>,
+    /// Where in the file.
+    pub offset: u64,
+}
+
+impl Default for Ask<'_> {
+    /// A private page of zeros that can be read and written.
+    fn default() -> Self {
+        Self {
+            at: 0,
+            bytes: PAGE,
+            protection: libc::PROT_READ | libc::PROT_WRITE,
+            flags: libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            file: None,
+            offset: 0,
+        }
+    }
+}
+
+/// Where nobody has memory, if the call is not refused altogether.
+fn is_impossible(address: u64) -> bool {
+    address % PAGE as u64 != 0 || address < 65536 || address >= (1 << 47) - PAGE as u64
+}
+
 /// Whether writes are seen by a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
@@ -90,6 +126,44 @@ impl Region {
         })
     }
 
+    /// Pages as mmap(2) gives them.
+    ///
+    /// # Errors
+    /// See mmap(2).
+    pub fn ask(ask: &Ask<'_>) -> Result<Self, Errno> {
+        use rustix::fd::AsRawFd;
+        assert!(ask.flags & libc::MAP_FIXED == 0 || is_impossible(ask.at));
+        let fd = ask.file.map_or(-1, |file| file.as_raw_fd());
+        let Ask { at, bytes, .. } = *ask;
+        let (access, flags, offset) = (ask.protection, ask.flags, ask.offset);
+        // SAFETY: nothing that is there is replaced.
+        let start = unsafe { libc::syscall(libc::SYS_mmap, at, bytes, access, flags, fd, offset) };
+        if start == -1 {
+            return Err(crate::raw::last_errno());
+        }
+        Ok(Self {
+            start: start as *mut c_void,
+            pages: bytes.div_ceil(PAGE),
+        })
+    }
+
+    /// Maps a file, from its beginning, in place of some of the pages.
+    ///
+    /// # Errors
+    /// See mmap(2).
+    pub fn replace_by(
+        &self,
+        (first, pages): (usize, usize),
+        file: BorrowedFd<'_>,
+        sharing: Sharing,
+    ) -> Result<(), Errno> {
+        let (start, bytes) = self.range(first, pages);
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = sharing.flags() | MapFlags::FIXED;
+        // SAFETY: these pages have no other user.
+        unsafe { mmap(start, bytes, access, flags, file, 0) }.map(drop)
+    }
+
     /// Maps some of the pages anew, with MAP_FIXED or MAP_FIXED_NOREPLACE among `flags`.
     ///
     /// # Errors
@@ -136,6 +210,51 @@ impl Region {
             start: got,
             pages: new_pages,
         })
+    }
+
+    /// mremap(2) in bytes, with `to` for MREMAP_FIXED: a place in these pages or one that cannot be.
+    ///
+    /// # Errors
+    /// See mremap(2).
+    pub fn remap_bytes(
+        &self,
+        (offset, old): (usize, usize),
+        new: usize,
+        flags: i32,
+        to: u64,
+    ) -> Result<Region, Errno> {
+        let own = self.address(0)..self.address(self.pages.saturating_mul(PAGE));
+        assert!(flags & libc::MREMAP_FIXED == 0 || own.contains(&to) || is_impossible(to));
+        let start = self.byte(offset).cast::<c_void>();
+        // SAFETY: neither the pages nor those that they replace have another user.
+        let got = unsafe { libc::syscall(libc::SYS_mremap, start, old, new, flags, to) };
+        if got == -1 {
+            return Err(crate::raw::last_errno());
+        }
+        Ok(Region {
+            start: got as *mut c_void,
+            pages: new.div_ceil(PAGE),
+        })
+    }
+
+    /// A call about some bytes of the pages, or about more than any memory has.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn call_bytes(
+        &self,
+        call: OnPages,
+        (offset, bytes): (usize, usize),
+        arg: i32,
+    ) -> Result<(), Errno> {
+        let all = self.pages.saturating_mul(PAGE);
+        assert!(offset.saturating_add(bytes) <= all || bytes > isize::MAX as usize);
+        let start = self.start.cast::<u8>().wrapping_add(offset);
+        // SAFETY: these pages have no other user, and what is longer is refused.
+        match unsafe { libc::syscall(call as libc::c_long, start, bytes, arg) } {
+            -1 => Err(crate::raw::last_errno()),
+            _ => Ok(()),
+        }
     }
 
     /// A call about some of the pages.
@@ -259,6 +378,17 @@ pub enum OnPages {
     Mlock2 = libc::SYS_mlock2 as isize,
     Munlock = libc::SYS_munlock as isize,
     Mprotect = libc::SYS_mprotect as isize,
+    Munmap = libc::SYS_munmap as isize,
+    /// mincore(2) of one page, with a null pointer for the result if the number is 0.
+    Mincore = libc::SYS_mincore as isize,
+}
+
+/// brk(2) where it moves nothing: the heap's end, asked for with an address that cannot be.
+#[must_use]
+pub fn heap_end(asked: u64) -> u64 {
+    assert!(asked < 65536 || asked >= 1 << 46);
+    // SAFETY: such an end is refused.
+    unsafe { libc::syscall(libc::SYS_brk, asked) as u64 }
 }
 
 /// Lets the heap (brk(2)) grow by so many bytes, writes to the last of them, and takes them back;

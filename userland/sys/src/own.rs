@@ -29,6 +29,19 @@ pub enum Numbers {
     Personality = libc::SYS_personality as isize,
     Mlockall = libc::SYS_mlockall as isize,
     Munlockall = libc::SYS_munlockall as isize,
+    Dup2 = libc::SYS_dup2 as isize,
+    Dup3 = libc::SYS_dup3 as isize,
+    CloseRange = libc::SYS_close_range as isize,
+    EpollCreate = libc::SYS_epoll_create as isize,
+    Eventfd = libc::SYS_eventfd as isize,
+    Getpgrp = libc::SYS_getpgrp as isize,
+    SchedYield = libc::SYS_sched_yield as isize,
+    SchedGetPriorityMax = libc::SYS_sched_get_priority_max as isize,
+    SchedGetPriorityMin = libc::SYS_sched_get_priority_min as isize,
+    RestartSyscall = libc::SYS_restart_syscall as isize,
+    Setns = libc::SYS_setns as isize,
+    /// syslog(2) without a buffer.
+    Syslog = libc::SYS_syslog as isize,
 }
 
 /// Makes a call with numbers.

@@ -121,6 +121,17 @@ pub fn own_host_name() -> Result<(), Errno> {
     unsafe { unshare_unsafe(UnshareFlags::NEWUTS) }
 }
 
+/// Gives the caller mounts of its own (unshare(2), CLONE_NEWNS); nothing is told to others yet:
+/// make them private first (mount(2), MS_PRIVATE).
+///
+/// # Errors
+/// See unshare(2).
+pub fn own_mounts() -> Result<(), Errno> {
+    use rustix::thread::{UnshareFlags, unshare_unsafe};
+    // SAFETY: descriptors stay shared.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }
+}
+
 /// Ends the process at once, without running destructors or writing buffers out.
 pub fn exit(code: i32) -> ! {
     // SAFETY: _exit takes a number and does not return.

@@ -3,6 +3,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::AtomicU32;
 
+use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 
 use crate::memory::Region;
@@ -224,22 +225,74 @@ pub fn set_subreaper(on: bool) -> Result<(), Errno> {
     call(libc::SYS_prctl, [36, u64::from(on), 0, 0, 0]).map(drop)
 }
 
+/// vfork(2) of a child that yields often, sets `word` and exits with `code`; returns its number.
+///
+/// # Errors
+/// See vfork(2).
+pub fn vfork_to_set(word: &AtomicU32, code: u8) -> Result<i32, Errno> {
+    let result: i64;
+    // SAFETY: the child uses the parent's memory: it touches `word` only, and neither stack nor
+    // registers that the parent relies on.
+    unsafe {
+        core::arch::asm!(
+            "mov eax, 58",
+            "syscall",
+            "test rax, rax",
+            "jnz 3f",
+            "mov r10d, 20",
+            "2:",
+            "mov eax, 24",
+            "syscall",
+            "dec r10d",
+            "jnz 2b",
+            "mov dword ptr [rsi], 1",
+            "mov eax, 60",
+            "syscall",
+            "3:",
+            out("rax") result,
+            in("rsi") word.as_ptr(),
+            in("rdi") u64::from(code),
+            out("r10") _, out("rcx") _, out("r11") _,
+        );
+    }
+    if result < 0 {
+        return Err(Errno::from_raw_os_error(-result as i32));
+    }
+    Ok(result as i32)
+}
+
 /// Runs a program in place of this one, with these arguments and no environment.
 #[must_use]
 pub fn exec(program: &str, words: &[&str]) -> Errno {
+    exec_by(program, words, |path, words, none| {
+        call(libc::SYS_execve, [path, words, none, 0, 0])
+    })
+}
+
+/// As [`exec`], by execveat(2): the program is found from `at`.
+#[must_use]
+pub fn exec_at(at: BorrowedFd<'_>, program: &str, words: &[&str], flags: u64) -> Errno {
+    let at = at.as_raw_fd() as u64;
+    exec_by(program, words, |path, words, none| {
+        call(libc::SYS_execveat, [at, path, words, none, flags])
+    })
+}
+
+fn exec_by(
+    program: &str,
+    words: &[&str],
+    make: impl FnOnce(u64, u64, u64) -> Result<u64, Errno>,
+) -> Errno {
     let text = |word: &str| format!("{word}\0").into_bytes();
     let program = text(program);
     let words: Vec<Vec<u8>> = words.iter().map(|word| text(word)).collect();
     let mut list: Vec<u64> = words.iter().map(|word| word.as_ptr() as u64).collect();
     list.push(0);
     let environment = 0u64;
-    let list = list.as_ptr() as u64;
-    let args = [
+    let made = make(
         program.as_ptr() as u64,
-        list,
+        list.as_ptr() as u64,
         &raw const environment as u64,
-        0,
-        0,
-    ];
-    call(libc::SYS_execve, args).err().unwrap_or(Errno::IO)
+    );
+    made.err().unwrap_or(Errno::IO)
 }

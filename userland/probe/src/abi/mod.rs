@@ -5,6 +5,7 @@ mod children;
 mod clocks;
 mod content;
 mod credentials;
+mod descriptors;
 mod epolls;
 mod events;
 mod files;
@@ -13,9 +14,11 @@ mod futexes;
 mod limits;
 mod locks;
 mod logs;
+mod mappings;
 mod memfds;
 mod memory;
 mod misc;
+mod mounting;
 mod names;
 mod opening;
 mod pipes;
@@ -25,14 +28,17 @@ mod proc_links;
 mod proc_memory;
 mod proc_system;
 mod processes;
+mod programs;
 mod queues;
 mod resolving;
+mod scheduling;
 mod setid;
 mod signalfds;
 mod signals;
 mod socket_messages;
 mod socket_names;
 mod sockets;
+mod system;
 mod terminal;
 mod threads;
 mod timerfds;
@@ -58,10 +64,13 @@ const AREAS: &[&[Case]] = &[
     limits::CASES,
     setid::CASES,
     credentials::CASES,
+    descriptors::CASES,
     processes::CASES,
+    programs::CASES,
     pipes::CASES,
     files::CASES,
     memory::CASES,
+    mappings::CASES,
     signals::CASES,
     terminal::line::CASES,
     terminal::pair::CASES,
@@ -74,16 +83,19 @@ const AREAS: &[&[Case]] = &[
     futexes::CASES,
     children::CASES,
     misc::CASES,
+    mounting::CASES,
     proc::CASES,
     proc_links::CASES,
     proc_memory::CASES,
     proc_system::CASES,
     sockets::CASES,
+    system::CASES,
     socket_names::CASES,
     socket_messages::CASES,
     xattrs::CASES,
     opening::CASES,
     resolving::CASES,
+    scheduling::CASES,
     events::CASES,
     memfds::CASES,
     signalfds::CASES,

@@ -23,6 +23,7 @@ pub const CASES: &[Case] = &[
     ("proc/pages-of-areas", pages_of_areas),
     ("proc/pages-of-all-areas", pages_of_all_areas),
     ("proc/sizes", sizes),
+    ("proc/sizes-agree", sizes_agree),
     ("proc/sizes-grow", sizes_grow),
 ];
 
@@ -71,6 +72,18 @@ fn lines(text: &str) -> Result<Vec<Line>, String> {
 
 fn own_lines() -> Result<Vec<Line>, String> {
     lines(&text("self/maps")?)
+}
+
+/// The areas of a region, as maps tells: first page, pages, access.
+pub fn areas(region: &Region) -> Result<Vec<(u64, u64, String)>, String> {
+    let page = PAGE as u64;
+    let (start, end) = (region.address(0), region.address(region.pages() * PAGE));
+    let here = |l: &Line| l.start < end && start < l.end;
+    let part = |l: Line| {
+        let (from, to) = (l.start.max(start), l.end.min(end));
+        ((from - start) / page, (to - from) / page, l.access)
+    };
+    Ok(own_lines()?.into_iter().filter(here).map(part).collect())
 }
 
 fn maps() -> Verdict {
@@ -284,12 +297,26 @@ fn sizes() -> Verdict {
     for name in ["VmLck", "VmPin", "VmLib", "VmSwap"] {
         check(field(&status, name)?.ends_with(" kB"), || name.into())?;
     }
-    let statm = text("self/statm")?;
-    let words: Vec<u64> = statm.split_whitespace().flat_map(str::parse).collect();
-    same("numbers", words.len(), 7)?;
-    let size = words.first().copied().unwrap_or(0).saturating_mul(4);
-    same("size", size, of("VmSize")?)?;
-    check(words.get(1) <= words.first(), || statm.clone())
+    Ok(())
+}
+
+/// statm counts in pages what status tells in kB.
+fn sizes_agree() -> Verdict {
+    let words = || -> Result<Vec<u64>, String> {
+        let statm = text("self/statm")?;
+        Ok(statm.split_whitespace().flat_map(str::parse).collect())
+    };
+    // Reading takes memory, too: the size of one moment lies between those before and after it.
+    let before = words()?;
+    let size = number(&text("self/status")?, "VmSize")?;
+    let after = words()?;
+    same("numbers", before.len(), 7)?;
+    let kib = |words: &[u64]| words.first().map_or(0, |pages| pages.saturating_mul(4));
+    let (least, most) = (kib(&before), kib(&after));
+    check(least <= size && size <= most, || {
+        format!("VmSize {size}, statm {least} before and {most} after")
+    })?;
+    check(before.get(1) <= before.first(), || format!("{before:?}"))
 }
 
 fn sizes_grow() -> Verdict {
