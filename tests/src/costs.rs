@@ -56,6 +56,11 @@ pub fn cases() -> Vec<Case> {
             run: |door| affordable(door, "probe abi memory; probe abi processes"),
         },
         Case {
+            // Also 65,530 areas, their fork and their end.
+            name: "costs_of_mappings",
+            run: |door| affordable(door, "probe abi mappings"),
+        },
+        Case {
             // Arguments of some 100 KiB, handed on through several programs.
             name: "costs_of_arguments",
             run: |door| {

@@ -23,6 +23,10 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi memory"),
         },
         Case {
+            name: "inside_mappings",
+            run: |door| tap(door, "probe abi mappings"),
+        },
+        Case {
             name: "inside_signals",
             run: |door| tap(door, "probe abi signals"),
         },

@@ -38,7 +38,7 @@ impl Bench {
     }
 
     fn map(&mut self, mm: &Held<MmId>, area: Area) {
-        mm::room_for_areas(&mut self.k, mm.key()).unwrap();
+        mm::room_to_map(&mut self.k, mm.key()).unwrap();
         mm::insert(&mut self.k, mm.key(), area).unwrap();
     }
 

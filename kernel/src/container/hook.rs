@@ -118,6 +118,7 @@ pub(super) fn begin(
     let program = Program {
         file,
         path: hook.path.clone().into_bytes(),
+        path_ends: false,
         args: bytes_of(hook.argv()),
         env,
         caller: Caller {

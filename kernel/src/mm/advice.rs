@@ -2,7 +2,7 @@
 
 use super::area::{Area, AreaFlags, Backing};
 use super::turn::{self, Budget, Step};
-use super::{MmId, fault, range, room_for_areas, user};
+use super::{MmId, fault, range, room_to_split, user};
 use crate::error::{Errno, Stop};
 use crate::machine::{Access, PAGE};
 use crate::wait::Resume;
@@ -123,7 +123,6 @@ pub fn advise(
     };
     let mut budget = Budget::new();
     while at < end {
-        room_for_areas(k, id)?;
         let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
         let Some(part) = mm.areas.first_in(at, end) else {
             hole = true;
@@ -131,6 +130,9 @@ pub fn advise(
         };
         hole |= part.start > at;
         advice.check(&part)?;
+        if matches!(advice, Advice::Set(..) | Advice::Clear(..)) {
+            room_to_split(k, id, (part.start, part.end))?;
+        }
         budget.spend(Step::Area);
         at = advice.take(k, cx, id, &part, hole, &mut budget)?;
         if at < end && budget.is_spent() {

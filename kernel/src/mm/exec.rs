@@ -322,7 +322,7 @@ fn place(
     if start >= end || end > USER_END || !space.areas.is_free(start, end) {
         return Err(Errno::ENOEXEC.into());
     }
-    super::room_for_areas(k, mm)?;
+    super::room_to_map(k, mm)?;
     super::insert(k, mm, area)?;
     Ok(())
 }
@@ -496,7 +496,7 @@ fn put_stack(
     if !space.areas.is_free(start - STACK_GAP, top) {
         return Err(Errno::ENOEXEC.into());
     }
-    super::room_for_areas(k, mm)?;
+    super::room_to_map(k, mm)?;
     super::insert(k, mm, area)?;
     user::write_of(k, m, mm, built.pointer, &built.bytes)?;
     Ok(built)

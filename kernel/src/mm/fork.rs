@@ -114,7 +114,7 @@ fn inherit_area(k: &mut Kernel, child: MmId, mut area: Area) -> Result<Option<Ar
     }
     area.flags
         .remove(AreaFlags::LOCKED | AreaFlags::LOCK_ON_FAULT);
-    super::room_for_areas(k, child)?;
+    super::room_to_map(k, child)?;
     super::insert(k, child, area)?;
     let wiped = area.flags.contains(AreaFlags::WIPE_ON_FORK);
     Ok((!wiped && !area.is_shared()).then_some(area))

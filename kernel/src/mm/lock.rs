@@ -4,7 +4,7 @@
 use super::advice::populate;
 use super::area::{Area, AreaFlags};
 use super::turn::{self, Budget, Step};
-use super::{MmId, room, room_for_areas};
+use super::{MmId, room, room_to_split};
 use crate::error::{Errno, Stop};
 use crate::machine::USER_END;
 use crate::wait::Resume;
@@ -30,7 +30,7 @@ pub fn lock(
     let mut at = cx.resume.map_or(start, |resume| resume.word);
     let mut budget = Budget::new();
     while at < end {
-        room_for_areas(k, id)?;
+        room_to_split(k, id, (at, end))?;
         let area = k.spaces.get(id).and_then(|mm| mm.areas.find(at));
         let area = *area.ok_or(Errno::ENOMEM)?;
         let part = area.part(at, area.end.min(end));
@@ -110,7 +110,7 @@ pub fn unlock(k: &mut Kernel, cx: &Cx, id: MmId, (start, end): (u64, u64)) -> Re
     let mut at = cx.resume.map_or(start, |resume| resume.word);
     let mut budget = Budget::new();
     while at < end {
-        room_for_areas(k, id)?;
+        room_to_split(k, id, (at, end))?;
         let area = k.spaces.get(id).and_then(|mm| mm.areas.find(at));
         let area = *area.ok_or(Errno::ENOMEM)?;
         let part = area.part(at, area.end.min(end));

@@ -1,9 +1,11 @@
 //! New mappings: what is asked for, where it goes, what is replaced (mmap(2), munmap(2),
 //! mprotect(2), brk(2)).
 
-use super::area::{Area, AreaFlags, Areas, Backing, FLOOR, Source};
+use super::area::{Area, AreaFlags, Backing, FLOOR, Source};
+use super::areas::Areas;
 use super::turn::{self, Budget, Step};
-use super::{MmId, create_object, insert, range, release_object, room, room_for_areas};
+use super::{MmId, create_object, insert, range, release_object, room};
+use super::{room_to_map, room_to_split, room_to_unmap};
 use crate::error::{Errno, Stop};
 use crate::fs::inode::Device;
 use crate::fs::mount::MountFlags;
@@ -19,7 +21,7 @@ use crate::{Cx, Kernel};
 pub enum Place {
     /// Here if it is free, else anywhere.
     Hint(u64),
-    /// Anywhere below 2 GiB (MAP_32BIT).
+    /// Anywhere in the second GiB (MAP_32BIT).
     Low,
     /// Here, instead of what is there (MAP_FIXED).
     Fixed(u64),
@@ -27,8 +29,11 @@ pub enum Place {
     Free(u64),
 }
 
-/// End of [`Place::Low`].
+/// Where [`Place::Low`] is.
+const LOW_START: u64 = 1 << 30;
 const LOW_END: u64 = 1 << 31;
+/// Areas there that are looked at: beyond so many there is no place.
+const LOW_AREAS: usize = 4096;
 
 /// A mapping that is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +91,7 @@ pub fn map(k: &mut Kernel, cx: &mut Cx, id: MmId, request: &Request) -> Result<u
     if request.access.contains(Access::WRITE) && !request.shared && !request.unreserved {
         could_exist(k, len)?;
     }
-    room_for_areas(k, id)?;
+    room_to_map(k, id)?;
     let mm = k.spaces.get(id).ok_or(Errno::ENOMEM)?;
     let start = choose(&mm.areas, mm.base, request.place, len)?;
     let end = start + len;
@@ -227,8 +232,8 @@ fn choose(areas: &Areas, base: u64, place: Place, len: u64) -> Result<u64, Errno
             areas.gap(len, base).ok_or(Errno::ENOMEM)
         }
         Place::Low => areas
-            .gap(len, base.min(LOW_END))
-            .filter(|start| start + len <= LOW_END)
+            .gap_below(len, base.min(LOW_END), LOW_AREAS)
+            .filter(|start| *start >= LOW_START)
             .ok_or(Errno::ENOMEM),
     }
 }
@@ -253,9 +258,9 @@ pub fn pages_of(addr: u64, len: u64, too_long: Errno) -> Result<(u64, u64), Errn
 /// # Errors
 /// ENOMEM when splitting areas makes too many; no memory; a wait after a part.
 pub fn unmap(k: &mut Kernel, cx: &mut Cx, id: MmId, (start, end): (u64, u64)) -> Result<(), Stop> {
-    room_for_areas(k, id)?;
     // What an earlier turn has unmapped stays so.
     let from = cx.resume.map_or(start, |resume| resume.word);
+    room_to_unmap(k, id, (from, end))?;
     match range::unmap(k, cx.m, id, (from, end), &mut Budget::new()) {
         Some(rest) => Err(turn::again(k, id, cx.task, Resume::at(rest))),
         None => Ok(()),
@@ -277,7 +282,7 @@ pub fn protect(
     let mut budget = Budget::new();
     let mut at = cx.resume.map_or(start, |resume| resume.word);
     while at < end {
-        room_for_areas(k, id)?;
+        room_to_split(k, id, (at, end))?;
         let part = may_protect(k, cx, id, (at, end), access)?;
         budget.spend(Step::Area);
         let rest = range::protect(k, cx.m, id, (at, part.end), access, &mut budget);
@@ -328,7 +333,7 @@ pub fn brk(k: &mut Kernel, cx: &mut Cx, id: MmId, to: u64) -> Result<u64, Stop> 
     if new > old && !heap_fits(k, cx, id, &more, to - start) {
         return Ok(end);
     }
-    match room_for_areas(k, id) {
+    match room_to_map(k, id) {
         Err(Stop::Errno(_)) => return Ok(end),
         other => other?,
     }

@@ -1,17 +1,21 @@
 //! Memory: frames and who pays for them, address spaces, faults, copies to and from programs.
 //!
-//! Reading order: [`frames`] (physical memory), [`area`] (what is where), [`mod@fault`] (how pages
-//! come), [`range`] (how they go), [`fork`], [`teardown`], [`user`] (the kernel's copies),
+//! Reading order: [`frames`] (physical memory), [`area`] and [`areas`] (what is where),
+//! [`mod@fault`] (how pages come), [`range`] (how they go), [`fork`], [`teardown`], [`user`] (the
+//! kernel's copies), [`lists`] (strings and vectors),
 //! [`elf`], [`stack`] and [`exec`] (programs).
 
 pub mod advice;
 pub mod area;
+pub mod areas;
 pub mod elf;
 pub mod exec;
 pub mod fault;
 pub mod fork;
 pub mod frames;
+mod gaps;
 pub mod layout;
+pub mod lists;
 pub mod lock;
 pub mod map;
 pub mod oom;
@@ -35,7 +39,8 @@ use crate::task::TaskId;
 use crate::{Kernel, key};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use area::{Area, AreaFlags, Areas, MAX_AREAS, ObjectId, Source};
+use area::{Area, AreaFlags, MAX_AREAS, ObjectId, Source};
+use areas::Areas;
 use frames::Origin;
 use layout::Layout;
 
@@ -190,7 +195,7 @@ impl Resident {
 const AREAS_A_CHARGE: usize = 64;
 
 /// Bytes that the bookkeeping of one area takes.
-const AREA_COST: usize = 128;
+const AREA_COST: usize = 160;
 
 /// Why an access of a program cannot be satisfied.
 #[derive(Debug)]
@@ -241,17 +246,53 @@ pub fn create(k: &mut Kernel, m: &mut dyn Machine, group: GroupId) -> Result<Hel
     Ok(k.spaces.spaces.insert(mm, charge))
 }
 
-/// Makes sure that a few more areas can be made: call it before anything that maps or splits.
+/// Makes sure that another area can be made.
+///
+/// # Errors
+/// ENOMEM beyond [`MAX_AREAS`], where Linux lets the last one pass; [`Stop::NoMem`].
+pub fn room_to_map(k: &mut Kernel, id: MmId) -> Result<(), Stop> {
+    let count = k.spaces.get(id).ok_or(Errno::ENOMEM)?.areas.len();
+    room_for_areas(k, id, count <= MAX_AREAS)
+}
+
+/// Makes sure that the areas at the borders of a range can be divided.
 ///
 /// # Errors
 /// ENOMEM beyond [`MAX_AREAS`]; [`Stop::NoMem`].
-pub fn room_for_areas(k: &mut Kernel, id: MmId) -> Result<(), Stop> {
+pub fn room_to_split(k: &mut Kernel, id: MmId, (start, end): (u64, u64)) -> Result<(), Stop> {
+    let areas = &k.spaces.get(id).ok_or(Errno::ENOMEM)?.areas;
+    let cuts = areas.cuts(start, end);
+    let fits = cuts == 0 || areas.len() + cuts <= MAX_AREAS;
+    room_for_areas(k, id, fits)
+}
+
+/// Makes sure that a range can be unmapped: only a hole in one area makes more of them.
+///
+/// # Errors
+/// ENOMEM beyond [`MAX_AREAS`]; [`Stop::NoMem`].
+pub fn room_to_unmap(k: &mut Kernel, id: MmId, (start, end): (u64, u64)) -> Result<(), Stop> {
+    let areas = &k.spaces.get(id).ok_or(Errno::ENOMEM)?.areas;
+    let fits = areas.len() < MAX_AREAS || !areas.is_middle(start, end);
+    room_for_areas(k, id, fits)
+}
+
+/// Makes sure that a mapping can be moved, which may divide areas at both places.
+///
+/// # Errors
+/// ENOMEM beyond [`MAX_AREAS`]; [`Stop::NoMem`].
+pub fn room_to_move(k: &mut Kernel, id: MmId) -> Result<(), Stop> {
+    let count = k.spaces.get(id).ok_or(Errno::ENOMEM)?.areas.len();
+    room_for_areas(k, id, count + 3 < MAX_AREAS)
+}
+
+/// Pays for a few more areas, if they may be.
+fn room_for_areas(k: &mut Kernel, id: MmId, may: bool) -> Result<(), Stop> {
+    if !may {
+        return Err(Errno::ENOMEM.into());
+    }
     let Kernel { groups, spaces, .. } = k;
     let mm = spaces.get_mut(id).ok_or(Errno::ENOMEM)?;
     let wanted = mm.areas.len() + 3;
-    if wanted > MAX_AREAS {
-        return Err(Errno::ENOMEM.into());
-    }
     while mm.area_charges.len() * AREAS_A_CHARGE < wanted {
         let bytes = (AREAS_A_CHARGE * AREA_COST) as u32;
         mm.area_charges.push(groups.charge(mm.group.key(), bytes)?);
@@ -259,7 +300,7 @@ pub fn room_for_areas(k: &mut Kernel, id: MmId) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Puts an area into an address space; nothing may be there, and [`room_for_areas`] was asked.
+/// Puts an area into an address space; nothing may be there, and [`room_to_map`] was asked.
 ///
 /// # Errors
 /// ENOENT when the area's source is gone.

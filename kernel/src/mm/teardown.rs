@@ -1,6 +1,8 @@
 //! The end of address spaces and of shared memory, in slices.
 
-use super::{Mm, MmId, release_source};
+use super::area::Source;
+use super::areas::Areas;
+use super::{HeldSource, Mm, MmId, release_source};
 use crate::Kernel;
 use crate::arena::Held;
 use crate::cgroup::{Charge, GroupId};
@@ -9,7 +11,7 @@ use crate::work::Job;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// Pages or tables that one slice frees.
+/// Pages, tables, areas or sources that one slice frees.
 const SLICE: usize = 64;
 
 /// Something that nobody uses any more, on its way out.
@@ -22,10 +24,14 @@ pub enum Teardown {
 
 /// An address space on its way out.
 pub struct SpaceTeardown {
+    id: MmId,
     space: Space,
     /// All pages below are gone.
     from: u64,
     group: Held<GroupId>,
+    /// What is left of the bookkeeping.
+    areas: Areas,
+    sources: BTreeMap<Source, HeldSource>,
     charges: Vec<Charge>,
 }
 
@@ -38,7 +44,8 @@ pub fn release(k: &mut Kernel, mm: Held<MmId>) {
     let Mm {
         space,
         group,
-        sources,
+        areas,
+        mut sources,
         area_charges: mut charges,
         exe,
         ..
@@ -47,15 +54,27 @@ pub fn release(k: &mut Kernel, mm: Held<MmId>) {
         super::stop_running(k, exe);
     }
     charges.push(charge);
-    for held in sources.into_values() {
-        release_source(k, id, held);
-    }
+    release_sources(k, id, &mut sources);
     k.work.add(Job::Space(Teardown::Space(SpaceTeardown {
         space,
+        id,
         from: 0,
         group,
+        areas,
+        sources,
         charges,
     })));
+}
+
+/// Gives the first sources of an address space back; whether there are more.
+fn release_sources(k: &mut Kernel, id: MmId, sources: &mut BTreeMap<Source, HeldSource>) -> bool {
+    for _ in 0..SLICE {
+        let Some((_, held)) = sources.pop_first() else {
+            return false;
+        };
+        release_source(k, id, held);
+    }
+    !sources.is_empty()
 }
 
 /// Queues frames to be freed.
@@ -84,6 +103,9 @@ fn space_step(
     m: &mut dyn Machine,
     mut job: SpaceTeardown,
 ) -> Option<SpaceTeardown> {
+    if release_sources(k, job.id, &mut job.sources) || job.areas.forget(SLICE) {
+        return Some(job);
+    }
     for _ in 0..SLICE {
         let Some((page, _)) = m.next_mapped(job.space, job.from, USER_END) else {
             return tables_step(k, m, job);

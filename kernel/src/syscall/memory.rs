@@ -45,7 +45,12 @@ const KNOWN: u32 = linux::MAP_TYPE
     | linux::MAP_LOCKED
     | linux::MAP_POPULATE
     | linux::MAP_32BIT
+    | linux::MAP_UNINITIALIZED
+    | HUGE_SIZES
     | WITHOUT_EFFECT;
+
+/// MAP_HUGE_2MB and MAP_HUGE_1GB, which mean something with MAP_HUGETLB only.
+const HUGE_SIZES: u32 = linux::MAP_HUGE_2MB | linux::MAP_HUGE_1GB;
 
 fn current(k: &Kernel, cx: &Cx) -> Result<MmId, Errno> {
     let task = k.tasks.tasks.get(cx.task).ok_or(Errno::ESRCH)?;
@@ -64,24 +69,33 @@ fn mmap(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let [addr, len, prot, flags, fd, offset] = *args;
     let flags = flags as u32;
     let has = |flag: u32| flags & flag != 0;
+    if offset % crate::machine::PAGE != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let anonymous = has(linux::MAP_ANONYMOUS);
+    let file = match anonymous {
+        true => None,
+        false => Some((crate::task::files::file(k, cx.task, fd)?, offset)),
+    };
+    if len == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let length = whole_pages(len)?;
     let shared = match flags & linux::MAP_TYPE {
         linux::MAP_PRIVATE => false,
         linux::MAP_SHARED => true,
+        // There is no file to ask.
+        linux::MAP_SHARED_VALIDATE if anonymous => return Err(Errno::EINVAL.into()),
         linux::MAP_SHARED_VALIDATE if flags & !KNOWN != 0 => {
             return Err(Errno::EOPNOTSUPP.into());
         }
         linux::MAP_SHARED_VALIDATE => true,
         _ => return Err(Errno::EINVAL.into()),
     };
-    let page = crate::machine::PAGE;
-    if offset % page != 0 || has(linux::MAP_HUGETLB) || (shared && has(linux::MAP_GROWSDOWN)) {
+    let stack = has(linux::MAP_GROWSDOWN);
+    if has(linux::MAP_HUGETLB) || (stack && (shared || !anonymous)) {
         return Err(Errno::EINVAL.into());
     }
-    let file = if has(linux::MAP_ANONYMOUS) {
-        None
-    } else {
-        Some((crate::task::files::file(k, cx.task, fd)?, offset))
-    };
     let request = map::Request {
         place: match addr {
             _ if has(linux::MAP_FIXED_NOREPLACE) => Place::Free(addr),
@@ -97,7 +111,6 @@ fn mmap(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         unreserved: has(linux::MAP_NORESERVE),
     };
     let mm = current(k, cx)?;
-    let length = whole_pages(len)?;
     // An earlier turn has mapped it, and began to bring pages in.
     let (start, from) = match cx.resume.filter(|resume| resume.done != 0) {
         Some(resume) => (resume.done, resume.word),
@@ -180,7 +193,23 @@ fn stack_start(k: &Kernel, mm: MmId, addr: u64) -> Result<u64, Errno> {
 
 fn brk(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let mm = current(k, cx)?;
-    map::brk(k, cx, mm, args[0])
+    let before = k.spaces.get(mm).map_or(0, |mm| mm.heap.1);
+    let end = map::brk(k, cx, mm, args[0])?;
+    // An earlier turn began to bring pages in.
+    let resume = cx.resume.filter(|resume| resume.done != 0);
+    let page = crate::machine::PAGE;
+    let from = resume.map_or(before.next_multiple_of(page), |resume| resume.word);
+    let to = end.next_multiple_of(page);
+    if from < to && locks_now(k, mm, 0) {
+        if let Some(rest) = advice::populate_new(k, cx, mm, (from, to)) {
+            let resume = Resume {
+                done: end,
+                ..Resume::at(rest)
+            };
+            return Err(turn::again(k, mm, cx.task, resume));
+        }
+    }
+    Ok(end)
 }
 
 fn mremap(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {

@@ -64,8 +64,10 @@ fn catch() -> Result<(), Errno> {
 }
 
 extern "C" fn report(signal: i32, info: *mut libc::siginfo_t, _context: *mut c_void) {
-    // SAFETY: with SA_SIGINFO the kernel gives a valid record, and these signals have an address.
-    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as u64) };
+    // SAFETY: with SA_SIGINFO the kernel gives a valid record.
+    let info = unsafe { &*info };
+    // SAFETY: these signals have an address.
+    let (code, address) = (info.si_code, unsafe { info.si_addr() } as u64);
     let mut report = [0u8; 16];
     let (signal, code) = (signal.to_ne_bytes(), code.to_ne_bytes());
     let bytes = signal.into_iter().chain(code).chain(address.to_ne_bytes());

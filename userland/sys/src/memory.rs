@@ -379,14 +379,14 @@ pub enum OnPages {
     Munlock = libc::SYS_munlock as isize,
     Mprotect = libc::SYS_mprotect as isize,
     Munmap = libc::SYS_munmap as isize,
-    /// mincore(2) of one page, with a null pointer for the result if the number is 0.
+    /// mincore(2) with the null pointer for its result, if the number is 0.
     Mincore = libc::SYS_mincore as isize,
 }
 
 /// brk(2) where it moves nothing: the heap's end, asked for with an address that cannot be.
 #[must_use]
 pub fn heap_end(asked: u64) -> u64 {
-    assert!(asked < 65536 || asked >= 1 << 46);
+    assert!(!(65536..1 << 46).contains(&asked));
     // SAFETY: such an end is refused.
     unsafe { libc::syscall(libc::SYS_brk, asked) as u64 }
 }

@@ -56,7 +56,7 @@ impl Bench {
         let ns = ns::initial(&mut k, root).unwrap();
         let space = mm::create(&mut k, &mut m, group).unwrap();
         let id = space.key();
-        mm::room_for_areas(&mut k, id).unwrap();
+        mm::room_to_map(&mut k, id).unwrap();
         let rw = Access::READ | Access::WRITE;
         mm::insert(&mut k, id, Area::zero(BASE, BASE + PAGES * PAGE, rw)).unwrap();
         let hold = |k: &mut Kernel, pos: Pos| k.fs.hold_pos(pos).unwrap();

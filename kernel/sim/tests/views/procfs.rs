@@ -240,7 +240,7 @@ fn long_files_come_in_pieces_of_whole_lines() {
     for index in 0..1000 {
         let start = 0x10_0000 + index * 0x2000;
         let area = Area::zero(start, start + 0x1000, MayDo::READ);
-        mm::room_for_areas(&mut b.k, mm.key()).unwrap();
+        mm::room_to_map(&mut b.k, mm.key()).unwrap();
         mm::insert(&mut b.k, mm.key(), area).unwrap();
     }
     b.k.tasks.tasks.get_mut(task).unwrap().mm = Some(mm);
@@ -273,7 +273,7 @@ fn memory_is_that_of_the_program_the_file_was_opened_for() {
     let group = b.k.groups.root();
     let mut spaces = [0x10_0000, 0x20_0000].map(|start| {
         let mm = mm::create(&mut b.k, &mut b.m, group).unwrap();
-        mm::room_for_areas(&mut b.k, mm.key()).unwrap();
+        mm::room_to_map(&mut b.k, mm.key()).unwrap();
         let area = Area::zero(start, start + 0x1000, MayDo::READ);
         mm::insert(&mut b.k, mm.key(), area).unwrap();
         Some(mm)

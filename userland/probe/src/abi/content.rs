@@ -1,14 +1,14 @@
-//! Content: places, sizes, pages, vectors, copies; pipes as far as fcntl changes them.
+//! Content: places, sizes, pages, vectors.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{IoSlice, IoSliceMut, Read};
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use berth_sys::files::{ByDescriptor, ByPath, by_descriptor, by_path, fcntl};
+use berth_sys::files::{ByDescriptor, ByPath, by_descriptor, by_path};
 use berth_sys::memory::{Region, Sharing};
-use rustix::fs::{FallocateFlags, copy_file_range, fallocate, sendfile};
+use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::{Errno, ReadWriteFlags, preadv, preadv2, pwritev, pwritev2, readv, writev};
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -30,23 +30,16 @@ pub const CASES: &[Case] = &[
     ("content/vectors", vectors),
     ("content/vectors-with-flags", vectors_with_flags),
     ("content/append-and-places", append_and_places),
-    ("content/sendfile", sending),
-    ("content/sendfile-to-a-pipe", sending_to_a_pipe),
-    ("content/copy-range", copy_range),
-    ("content/copy-range-errors", copy_range_errors),
     ("content/sync", sync),
-    ("content/descriptor-commands", descriptor_commands),
-    ("content/pipe-size", pipe_size),
-    ("content/pipe-packets", pipe_packets),
     ("content/large-directory", large_directory),
 ];
 
 /// A number as a register has it.
-fn raw(number: i64) -> u64 {
+pub(super) fn raw(number: i64) -> u64 {
     u64::from_ne_bytes(number.to_ne_bytes())
 }
 
-fn open(path: &Path) -> Result<File, String> {
+pub(super) fn open(path: &Path) -> Result<File, String> {
     OpenOptions::new()
         .read(true)
         .write(true)
@@ -56,7 +49,7 @@ fn open(path: &Path) -> Result<File, String> {
         .told("open")
 }
 
-fn with_file(work: impl FnOnce(&Path, &File) -> Verdict) -> Verdict {
+pub(super) fn with_file(work: impl FnOnce(&Path, &File) -> Verdict) -> Verdict {
     in_directory(|directory| {
         let path = directory.join("file");
         let file = open(&path)?;
@@ -64,12 +57,12 @@ fn with_file(work: impl FnOnce(&Path, &File) -> Verdict) -> Verdict {
     })
 }
 
-fn lseek(file: &File, offset: i64, whence: u64) -> Result<u64, Errno> {
+pub(super) fn lseek(file: &File, offset: i64, whence: u64) -> Result<u64, Errno> {
     by_descriptor(ByDescriptor::Lseek, file.as_fd(), [raw(offset), whence, 0])
 }
 
 /// Size, and pages that are there.
-fn size(file: &File) -> Result<(u64, u64), String> {
+pub(super) fn size(file: &File) -> Result<(u64, u64), String> {
     let stat = file.metadata().told("fstat")?;
     Ok((stat.size(), stat.blocks() / 8))
 }
@@ -252,7 +245,7 @@ fn truncate_errors() -> Verdict {
     })
 }
 
-fn limit_size(bytes: u64) -> Verdict {
+pub(super) fn limit_size(bytes: u64) -> Verdict {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let limit = Rlimit {
         current: Some(bytes),
@@ -381,132 +374,6 @@ fn append_and_places() -> Verdict {
     })
 }
 
-/// A file with so many bytes, and them.
-fn filled(path: &Path, len: u32) -> Result<(File, Vec<u8>), String> {
-    let bytes: Vec<u8> = (0..len).map(|i| (i % 253) as u8).collect();
-    fs::write(path, &bytes).told("write")?;
-    Ok((open(path)?, bytes))
-}
-
-fn sending() -> Verdict {
-    with_file(|path, to| {
-        let (from, bytes) = filled(&path.with_extension("from"), 500_000)?;
-        same("all of it", sendfile(to, &from, None, 1 << 20), Ok(500_000))?;
-        check(fs::read(path).told("read")? == bytes, || {
-            "other bytes".into()
-        })?;
-        same(
-            "own places",
-            (lseek(&from, 0, 1), lseek(to, 0, 1)),
-            (Ok(500_000), Ok(500_000)),
-        )?;
-        let mut at = 499_990;
-        same(
-            "from a place",
-            sendfile(to, &from, Some(&mut at), 100),
-            Ok(10),
-        )?;
-        same("the place", at, 500_000)?;
-        same("the end", sendfile(to, &from, Some(&mut at), 100), Ok(0))?;
-        same(
-            "own places",
-            (lseek(&from, 0, 1), lseek(to, 0, 1)),
-            (Ok(500_000), Ok(500_010)),
-        )?;
-        let append = OpenOptions::new().append(true).open(path).told("open")?;
-        fails("to append", sendfile(&append, &from, None, 1), Errno::INVAL)?;
-        let readable = File::open(path).told("open")?;
-        fails(
-            "to a reader",
-            sendfile(&readable, &from, None, 1),
-            Errno::BADF,
-        )?;
-        fails("from a writer", sendfile(to, &append, None, 1), Errno::BADF)
-    })
-}
-
-fn sending_to_a_pipe() -> Verdict {
-    with_file(|path, _| {
-        let (from, bytes) = filled(path, 300_000)?;
-        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).told("pipe")?;
-        // As much at once as fits.
-        let sender = super::child(|| {
-            let mut sent = 0;
-            while let Ok(part) = sendfile(&writer, &from, None, 300_000) {
-                if part == 0 {
-                    break;
-                }
-                sent += part;
-            }
-            i32::from(sent != 300_000)
-        })?;
-        drop(writer);
-        let mut got = Vec::new();
-        File::from(reader).read_to_end(&mut got).told("read")?;
-        check(got == bytes, || format!("{} bytes, or others", got.len()))?;
-        same("sender", super::ended(sender)?.exit_status(), Some(0))
-    })
-}
-
-fn copy_range() -> Verdict {
-    with_file(|path, to| {
-        let (from, bytes) = filled(&path.with_extension("from"), 200_000)?;
-        same(
-            "all",
-            copy_file_range(&from, None, to, None, 1 << 20),
-            Ok(200_000),
-        )?;
-        check(fs::read(path).told("read")? == bytes, || {
-            "other bytes".into()
-        })?;
-        let (mut one, mut other) = (100, 300_000);
-        let copied = copy_file_range(&from, Some(&mut one), to, Some(&mut other), 1000);
-        same("between places", copied, Ok(1000))?;
-        same("places", (one, other), (1100, 301_000))?;
-        same("size", size(to)?.0, 301_000)?;
-        let mut found = vec![0; 1000];
-        to.read_exact_at(&mut found, 300_000).told("read")?;
-        check(bytes.get(100..1100) == Some(&found[..]), || {
-            "other bytes".into()
-        })?;
-        let (mut one, mut other) = (0, 400_000);
-        let within = copy_file_range(to, Some(&mut one), to, Some(&mut other), 1000);
-        same("within a file", within, Ok(1000))
-    })
-}
-
-fn copy_range_errors() -> Verdict {
-    with_file(|path, file| {
-        let (from, _) = filled(&path.with_extension("from"), 10_000)?;
-        let copy = |from: &File, to: &File| copy_file_range(from, None, to, None, 10);
-        let (readable, append) = (
-            File::open(path).told("open")?,
-            OpenOptions::new().append(true).open(path).told("open")?,
-        );
-        fails("to a reader", copy(&from, &readable), Errno::BADF)?;
-        fails("to append", copy(&from, &append), Errno::BADF)?;
-        let directory = File::open(path.parent().ok_or("no parent")?).told("open")?;
-        fails("a directory", copy(&directory, file), Errno::ISDIR)?;
-        let null = OpenOptions::new()
-            .write(true)
-            .open("/dev/null")
-            .told("open")?;
-        fails("a device", copy(&from, &null), Errno::INVAL)?;
-        let (mut one, mut other) = (0, 50);
-        let overlapping = copy_file_range(&from, Some(&mut one), &from, Some(&mut other), 100);
-        fails("onto itself", overlapping, Errno::INVAL)?;
-        let mut far = u64::MAX - 5;
-        let past = copy_file_range(&from, Some(&mut far), file, None, 10);
-        check(past.is_err(), || "from nowhere".into())?;
-        let mut end = 10_000;
-        same(
-            "the end",
-            copy_file_range(&from, Some(&mut end), file, None, 10),
-            Ok(0),
-        )
-    })
-}
-
 fn sync() -> Verdict {
     with_file(|path, file| {
         file.write_all_at(b"x", 0).told("write")?;
@@ -541,111 +408,6 @@ fn sync() -> Verdict {
         let directory = File::open(path.parent().ok_or("no parent")?).told("open")?;
         directory.sync_all().told("a directory")
     })
-}
-
-fn descriptor_commands() -> Verdict {
-    with_file(|path, file| {
-        let by = |command, argument| fcntl(file.as_fd(), command, argument);
-        let new = by(0, 50).told("F_DUPFD")?;
-        check(new >= 50, || format!("descriptor {new}"))?;
-        fails("too high", by(0, 1 << 30), Errno::INVAL)?;
-        same("shared", by(1027, new), Ok(1))?;
-        let other = open(path)?;
-        let other = raw(i64::from(std::os::fd::AsRawFd::as_raw_fd(&other)));
-        same("not shared", by(1027, other), Ok(0))?;
-        same("owner", by(9, 0), Ok(0))?;
-        same("signal", by(11, 0), Ok(0))?;
-        same("lease", by(1025, 0), Ok(2))?;
-        fails("unknown", by(999, 0), Errno::INVAL)?;
-        fails("no pipe", by(1032, 0), Errno::BADF)?;
-        let null = File::open("/dev/null").told("open")?;
-        fails(
-            "O_DIRECT of a device",
-            fcntl(null.as_fd(), 4, 0o40000),
-            Errno::INVAL,
-        )
-    })
-}
-
-fn pipe_size() -> Verdict {
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).told("pipe")?;
-    let get = || fcntl(reader.as_fd(), 1032, 0);
-    let set = |bytes| fcntl(writer.as_fd(), 1031, bytes);
-    same("at first", get(), Ok(65536))?;
-    same("rounded up", set(70_000), Ok(131_072))?;
-    same("told", get(), Ok(131_072))?;
-    let bytes: Vec<u8> = (0..131_072u32).map(|i| (i % 251) as u8).collect();
-    same(
-        "it holds so much",
-        rustix::io::write(&writer, &bytes),
-        Ok(131_072),
-    )?;
-    fails("full", rustix::io::write(&writer, b"x"), Errno::AGAIN)?;
-    fails("smaller than its content", set(65536), Errno::BUSY)?;
-    // Read and write on, so that the content goes around the end of the ring.
-    let mut got = vec![0; 5000];
-    same("read", rustix::io::read(&reader, &mut got), Ok(5000))?;
-    same(
-        "write",
-        rustix::io::write(&writer, &bytes[..4000]),
-        Ok(4000),
-    )?;
-    same("larger", set(262_144), Ok(262_144))?;
-    let mut rest = vec![0; 200_000];
-    let len = rustix::io::read(&reader, &mut rest).told("read")?;
-    rest.truncate(len);
-    let mut expected = bytes[5000..].to_vec();
-    expected.extend_from_slice(&bytes[..4000]);
-    check(rest == expected, || format!("{len} bytes, or others"))?;
-    same("smaller", set(1), Ok(4096))?;
-    same(
-        "room",
-        rustix::io::write(&writer, &bytes[..10_000]),
-        Ok(4096),
-    )?;
-    same("a megabyte", set(1 << 20), Ok(1 << 20))?;
-    fails("too much", set((1 << 31) + 1), Errno::INVAL)?;
-    super::as_user(1000, 1000, &[], || {
-        fails("without privilege", set((1 << 20) + 1), Errno::PERM)
-    })
-}
-
-fn pipe_packets() -> Verdict {
-    const DIRECT: u64 = 0o40000;
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT).told("pipe2")?;
-    same("flag", fcntl(writer.as_fd(), 3, 0), Ok(DIRECT | 1))?;
-    for packet in [&b"one"[..], b"second", b"3"] {
-        same(
-            "write",
-            rustix::io::write(&writer, packet),
-            Ok(packet.len()),
-        )?;
-    }
-    let mut bytes = [0; 16];
-    let mut read = |room: usize| {
-        let to = bytes.get_mut(..room).unwrap_or_default();
-        let len = rustix::io::read(&reader, &mut *to)?;
-        Ok::<Vec<u8>, Errno>(to.get(..len).unwrap_or_default().to_vec())
-    };
-    same("one packet", read(16), Ok(b"one".to_vec()))?;
-    same("a part of one", read(2), Ok(b"se".to_vec()))?;
-    same("its rest is gone", read(16), Ok(b"3".to_vec()))?;
-    // A large write becomes packets of a page.
-    same("write", rustix::io::write(&writer, &[7; 5000]), Ok(5000))?;
-    let mut page = vec![0; 8192];
-    same("the first", rustix::io::read(&reader, &mut page), Ok(4096))?;
-    same("the second", rustix::io::read(&reader, &mut page), Ok(904))?;
-    let parts = [IoSlice::new(b"ab"), IoSlice::new(b"cd")];
-    same("writev", writev(&writer, &parts), Ok(4))?;
-    let (mut one, mut two) = ([0; 3], [0; 3]);
-    let mut into = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)];
-    same("readv", readv(&reader, &mut into), Ok(4))?;
-    same("bytes", (&one, two[0]), (b"abc", b'd'))?;
-    // Without the flag the ends of writes are forgotten.
-    fcntl(writer.as_fd(), 4, 0).told("F_SETFL")?;
-    rustix::io::write(&writer, b"ab").told("write")?;
-    rustix::io::write(&writer, b"cd").told("write")?;
-    same("a stream", rustix::io::read(&reader, &mut page), Ok(4))
 }
 
 fn large_directory() -> Verdict {

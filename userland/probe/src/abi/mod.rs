@@ -1,9 +1,11 @@
 //! Behaviour of the kernel's calls, each case as Linux has it: run on Linux, all must pass.
 
+mod advising;
 mod attributes;
 mod children;
 mod clocks;
 mod content;
+mod copying;
 mod credentials;
 mod descriptors;
 mod epolls;
@@ -14,6 +16,7 @@ mod futexes;
 mod limits;
 mod locks;
 mod logs;
+mod mapped_pages;
 mod mappings;
 mod memfds;
 mod memory;
@@ -22,6 +25,7 @@ mod mounting;
 mod names;
 mod opening;
 mod pipes;
+mod piping;
 mod polls;
 mod proc;
 mod proc_links;
@@ -30,6 +34,8 @@ mod proc_system;
 mod processes;
 mod programs;
 mod queues;
+mod remapping;
+mod renaming;
 mod resolving;
 mod scheduling;
 mod setid;
@@ -71,6 +77,9 @@ const AREAS: &[&[Case]] = &[
     files::CASES,
     memory::CASES,
     mappings::CASES,
+    mapped_pages::CASES,
+    remapping::CASES,
+    advising::CASES,
     signals::CASES,
     terminal::line::CASES,
     terminal::pair::CASES,
@@ -101,10 +110,13 @@ const AREAS: &[&[Case]] = &[
     signalfds::CASES,
     timerfds::CASES,
     names::CASES,
+    renaming::CASES,
     attributes::CASES,
     locks::CASES,
     logs::CASES,
     content::CASES,
+    copying::CASES,
+    piping::CASES,
     epolls::CASES,
     polls::CASES,
 ];

@@ -74,14 +74,14 @@ fn own_lines() -> Result<Vec<Line>, String> {
     lines(&text("self/maps")?)
 }
 
-/// The areas of a region, as maps tells: first page, pages, access.
+/// The areas of a region, as maps tells: the first page, the first behind it, access.
 pub fn areas(region: &Region) -> Result<Vec<(u64, u64, String)>, String> {
     let page = PAGE as u64;
     let (start, end) = (region.address(0), region.address(region.pages() * PAGE));
     let here = |l: &Line| l.start < end && start < l.end;
     let part = |l: Line| {
         let (from, to) = (l.start.max(start), l.end.min(end));
-        ((from - start) / page, (to - from) / page, l.access)
+        ((from - start) / page, (to - start) / page, l.access)
     };
     Ok(own_lines()?.into_iter().filter(here).map(part).collect())
 }

@@ -149,20 +149,24 @@ fn exec_script_of_a_descriptor() -> Verdict {
 }
 
 fn thread_registers() -> Verdict {
-    let told = |get: fn(Place<'_>) -> Arch<'_>| -> Result<u64, String> {
+    let told = |of_fs: bool| -> Result<u64, String> {
         let mut record = [0; 4];
-        arch_prctl(get(Place::Here(&mut record))).told("arch_prctl")?;
+        let place = Place::Here(&mut record);
+        let get = if of_fs {
+            Arch::GetFs(place)
+        } else {
+            Arch::GetGs(place)
+        };
+        arch_prctl(get).told("arch_prctl")?;
         let [base, ..] = record;
         Ok(base)
     };
-    let fs = told(|at| Arch::GetFs(at))?;
+    let fs = told(true)?;
     check(fs != 0, || "no thread data".to_owned())?;
     let record = [0x1234_5678_9abc_def0, 0, 0, 0];
     same("by GS", word_at_gs(&record), Some(record[0]))?;
-    same("GS", told(|at| Arch::GetGs(at))?, record.as_ptr() as u64)?;
-    exits(0, || {
-        i32::from(told(|at| Arch::GetGs(at)) != Ok(record.as_ptr() as u64))
-    })?;
+    same("GS", told(false)?, record.as_ptr() as u64)?;
+    exits(0, || i32::from(told(false) != Ok(record.as_ptr() as u64)))?;
     fails(
         "nowhere",
         arch_prctl(Arch::GetFs(Place::Wild)),
@@ -181,7 +185,7 @@ fn thread_registers() -> Verdict {
         arch_prctl(Arch::SetFsBehindTheEnd),
         Errno::PERM,
     )?;
-    same("FS", told(|at| Arch::GetFs(at))?, fs)?;
+    same("FS", told(true)?, fs)?;
     same("cpuid", arch_prctl(Arch::GetCpuid), Ok(1))?;
     fails("unknown", arch_prctl(Arch::Unknown), Errno::INVAL)
 }
