@@ -20,6 +20,34 @@ pub struct Usage {
     pub tasks: u64,
 }
 
+/// What a group and its descendants may use at the most; `u64::MAX` for no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Bytes of frames and of kernel objects.
+    pub memory: u64,
+    /// Tasks. It stops forks only: who joins may exceed it (cgroup v2, `pids.max`).
+    pub tasks: u64,
+}
+
+impl Limits {
+    /// No limit at all.
+    pub const NONE: Limits = Limits {
+        memory: u64::MAX,
+        tasks: u64::MAX,
+    };
+}
+
+/// How often a group, or one below it, met a limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Events {
+    /// Times that its own memory limit refused a charge (`memory.events`, `max`).
+    pub memory_refused: u64,
+    /// Times that its own limit refused a task (`pids.events`, `max`).
+    pub tasks_refused: u64,
+    /// Processes in it that were killed for want of memory (`memory.events`, `oom_kill`).
+    pub oom_kills: u64,
+}
+
 struct Group {
     parent: Option<GroupId>,
     /// Keeps the parent alive.
@@ -28,10 +56,8 @@ struct Group {
     last: Option<Held<GroupId>>,
     usage: Usage,
     peak: Usage,
-    /// Bytes at the most; `u64::MAX` for no limit.
-    memory_max: u64,
-    /// Tasks at the most; `u64::MAX` for no limit.
-    tasks_max: u64,
+    limits: Limits,
+    events: Events,
 }
 
 /// Memory charged to a group; must go back with [`Groups::give_back`].
@@ -77,8 +103,8 @@ impl Groups {
             last: None,
             usage: Usage::default(),
             peak: Usage::default(),
-            memory_max: u64::MAX,
-            tasks_max: u64::MAX,
+            limits: Limits::NONE,
+            events: Events::default(),
         };
         // The root pays for itself only from here on; there is no group yet to charge.
         let nobody = Charge {
@@ -122,8 +148,8 @@ impl Groups {
             last: None,
             usage: Usage::default(),
             peak: Usage::default(),
-            memory_max: u64::MAX,
-            tasks_max: u64::MAX,
+            limits: Limits::NONE,
+            events: Events::default(),
         };
         Ok(self.arena.insert(group, charge))
     }
@@ -157,7 +183,7 @@ impl Groups {
     /// # Errors
     /// [`NoMem`] naming the group whose limit refuses; nothing is charged then.
     pub fn charge(&mut self, group: GroupId, bytes: u32) -> Result<Charge, NoMem> {
-        self.add(group, u64::from(bytes), 0)?;
+        self.add(group, u64::from(bytes), 0, true)?;
         Ok(Charge { group, bytes })
     }
 
@@ -171,7 +197,7 @@ impl Groups {
     /// # Errors
     /// As [`Groups::charge`].
     pub fn charge_frame(&mut self, group: GroupId) -> Result<(), NoMem> {
-        self.add(group, crate::machine::PAGE, 0)
+        self.add(group, crate::machine::PAGE, 0, true)
     }
 
     /// Gives the charge of one frame back.
@@ -184,7 +210,12 @@ impl Groups {
     /// # Errors
     /// As [`Groups::charge`]; the caller turns it into EAGAIN (fork(2)).
     pub fn charge_task(&mut self, group: GroupId) -> Result<(), NoMem> {
-        self.add(group, 0, 1)
+        self.add(group, 0, 1, true)
+    }
+
+    /// Charges one task that joins the group without a fork: the first of a container.
+    pub fn charge_joining(&mut self, group: GroupId) {
+        let _ = self.add(group, 0, 1, false);
     }
 
     /// Gives the charge of one task back.
@@ -192,7 +223,7 @@ impl Groups {
         self.sub(group, 0, 1);
     }
 
-    fn add(&mut self, group: GroupId, memory: u64, tasks: u64) -> Result<(), NoMem> {
+    fn add(&mut self, group: GroupId, memory: u64, tasks: u64, limited: bool) -> Result<(), NoMem> {
         #[cfg(feature = "audit")]
         if memory > 0 && self.disturb.at_charge() {
             return Err(NoMem(group));
@@ -206,9 +237,11 @@ impl Groups {
                 memory: g.usage.memory.saturating_add(memory),
                 tasks: g.usage.tasks.saturating_add(tasks),
             };
-            if (memory > 0 && total.memory > g.memory_max)
-                || (tasks > 0 && total.tasks > g.tasks_max)
-            {
+            let no_memory = memory > 0 && total.memory > g.limits.memory;
+            let no_task = tasks > 0 && total.tasks > g.limits.tasks;
+            if limited && (no_memory || no_task) {
+                g.events.memory_refused += u64::from(no_memory);
+                g.events.tasks_refused += u64::from(no_task);
                 self.undo_until(group, id, memory, tasks);
                 return Err(NoMem(id));
             }
@@ -265,6 +298,32 @@ impl Groups {
         self.arena.get(group).map(|g| g.peak).unwrap_or_default()
     }
 
+    /// What it may use.
+    pub fn limits(&self, group: GroupId) -> Limits {
+        self.arena.get(group).map_or(Limits::NONE, |g| g.limits)
+    }
+
+    /// Sets what it may use from now on. What it uses already stays.
+    pub fn set_limits(&mut self, group: GroupId, limits: Limits) {
+        if let Some(group) = self.arena.get_mut(group) {
+            group.limits = limits;
+        }
+    }
+
+    /// How often it met a limit.
+    pub fn events(&self, group: GroupId) -> Events {
+        self.arena.get(group).map(|g| g.events).unwrap_or_default()
+    }
+
+    /// A process in the group was killed for want of memory.
+    pub fn note_oom_kill(&mut self, group: GroupId) {
+        let mut next = Some(group);
+        while let Some(g) = next.and_then(|id| self.arena.get_mut(id)) {
+            g.events.oom_kills += 1;
+            next = g.parent;
+        }
+    }
+
     /// Whether a group is `ancestor` or below it.
     pub fn within(&self, group: GroupId, ancestor: GroupId) -> bool {
         let mut next = Some(group);
@@ -296,6 +355,42 @@ impl Groups {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_holds_for_all_below_and_a_refused_charge_is_undone_whole() {
+        let mut groups = Groups::new();
+        let root = groups.root();
+        let above = groups.create(root).unwrap();
+        let below = groups.create(above.key()).unwrap();
+        let (above_id, below_id) = (above.key(), below.key());
+        let used = groups.usage(above_id).memory;
+        let limits = Limits {
+            memory: used + 2 * crate::machine::PAGE - 1,
+            tasks: 1,
+        };
+        groups.set_limits(above_id, limits);
+        groups.charge_frame(below_id).unwrap();
+        assert_eq!(groups.charge_frame(below_id), Err(NoMem(above_id)));
+        assert_eq!(groups.usage(below_id).memory, crate::machine::PAGE);
+        groups.charge_task(below_id).unwrap();
+        assert_eq!(groups.charge_task(below_id), Err(NoMem(above_id)));
+        groups.charge_joining(below_id);
+        assert_eq!(groups.usage(root).tasks, 2);
+        groups.note_oom_kill(below_id);
+        let events = Events {
+            memory_refused: 1,
+            tasks_refused: 1,
+            oom_kills: 1,
+        };
+        assert_eq!(groups.events(above_id), events);
+        assert_eq!(groups.events(root).memory_refused, 0);
+        groups.give_back_task(below_id);
+        groups.give_back_task(below_id);
+        groups.give_back_frame(below_id);
+        groups.release(below);
+        groups.release(above);
+        crate::arena::forgive(groups);
+    }
 
     #[test]
     fn what_outlives_a_group_stays_its_ancestors() {

@@ -16,6 +16,7 @@ mod failure;
 mod faults;
 mod hooks;
 mod inside;
+mod limits;
 mod person;
 mod procfs;
 mod runner;
@@ -40,6 +41,7 @@ fn cases() -> Vec<Case> {
         failure::cases(),
         hooks::cases(),
         inside::cases(),
+        limits::cases(),
         seat::cases(),
         procfs::cases(),
         scripts::cases(),

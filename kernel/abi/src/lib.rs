@@ -42,6 +42,10 @@ pub const CONTAINER_WAIT: u64 = FIRST + 6;
 /// [`AuditRecord`]; writes the present one to `out`. Returns the bytes written.
 pub const CONTAINER_AUDIT: u64 = FIRST + 7;
 
+/// `container_stats`: writes a [`StatsRecord`] to `out`. Returns the bytes written, or those needed
+/// when `out_len` is 0; ERANGE when it is too small.
+pub const CONTAINER_STATS: u64 = FIRST + 8;
+
 /// [`CONTAINER_DELETE`]: kill first, succeed when there is no such container.
 pub const DELETE_FORCE: u64 = 1;
 /// [`CONTAINER_WAIT`]: do not wait.
@@ -73,7 +77,7 @@ pub struct ContainerCall {
     pub config: u64,
     /// CREATE: its length.
     pub config_len: u64,
-    /// Where results go (STATE, LIST, WAIT, AUDIT).
+    /// Where results go (STATE, LIST, WAIT, AUDIT, STATS).
     pub out: u64,
     /// Room at `out`.
     pub out_len: u64,
@@ -126,6 +130,42 @@ pub struct StateRecord {
     pub exit: ExitRecord,
 }
 
+/// Whose memory ran out: `oom_killed` of an [`ExitRecord`].
+pub mod oom {
+    /// Nobody's: something else ended it.
+    pub const NO: u32 = 0;
+    /// The container's, by its own limit.
+    pub const CONTAINER: u32 = 1;
+    /// That of a group above it, or of the whole system.
+    pub const SYSTEM: u32 = 2;
+}
+
+/// What a container uses, may use and was refused. `u64::MAX` is no limit.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct StatsRecord {
+    /// Bytes of memory in use: pages, page tables and kernel objects.
+    pub memory: u64,
+    /// The most it ever used.
+    pub memory_peak: u64,
+    /// Its limit.
+    pub memory_limit: u64,
+    /// How often that was met.
+    pub memory_refused: u64,
+    /// Tasks.
+    pub tasks: u64,
+    /// The most it ever had.
+    pub tasks_peak: u64,
+    /// Their limit.
+    pub tasks_limit: u64,
+    /// How many forks that refused.
+    pub tasks_refused: u64,
+    /// Processes killed for want of memory.
+    pub oom_kills: u64,
+}
+
 /// How a container's init ended, and what it used.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -136,10 +176,10 @@ pub struct ExitRecord {
     pub kind: u32,
     /// Exit code or signal.
     pub value: u32,
-    /// 1 when the out-of-memory killer ended it.
+    /// Whether it was killed for want of memory, and whose: one of [`oom`].
     pub oom_killed: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// How many processes of the container were, until then.
+    pub oom_kills: u32,
     /// CPU time in user mode, nanoseconds, of all its tasks.
     pub user_ns: u64,
     /// CPU time in the kernel, nanoseconds.

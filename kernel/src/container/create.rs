@@ -56,6 +56,8 @@ pub const FEATURES: FeatureSet = FeatureSet::of(&[
     Feature::NamespacePid,
     Feature::NamespaceMount,
     Feature::NamespaceUts,
+    Feature::MemoryLimit,
+    Feature::PidsLimit,
 ]);
 
 /// An operation on a container in progress, and what its steps share.

@@ -6,7 +6,7 @@ use crate::error::{Errno, Stop};
 use crate::task::{Ended, SigInfo, signal};
 use crate::wait::{Pending, Restart, WaitKey};
 use alloc::format;
-use berth_abi::{ExitRecord, exit};
+use berth_abi::{ExitRecord, exit, oom};
 use berth_oci::{OciLifecycleState as State, Transition, Verb, transition};
 
 /// Where a container is in its life.
@@ -52,9 +52,11 @@ pub fn init_ended(k: &mut Kernel, id: ContainerId, ended: Ended) {
             own.1.saturating_add(children.1),
         )
     });
+    let killed_for = process.and_then(|p| p.oom.killed_for);
     let Some(container) = k.containers.get_mut(id) else {
         return;
     };
+    let own = container.group.as_ref().map(|group| group.key());
     let (kind, value) = match ended {
         Ended::Code(code) => (exit::CODE, u32::from(code)),
         Ended::Signal(signal) => (exit::SIGNAL, u32::from(signal)),
@@ -62,8 +64,12 @@ pub fn init_ended(k: &mut Kernel, id: ContainerId, ended: Ended) {
     container.exit = ExitRecord {
         kind,
         value,
-        oom_killed: 0,
-        reserved: 0,
+        oom_killed: match killed_for {
+            None => oom::NO,
+            Some(group) if Some(group) == own => oom::CONTAINER,
+            Some(_) => oom::SYSTEM,
+        },
+        oom_kills: own.map_or(0, |group| k.groups.events(group).oom_kills as u32),
         user_ns: times.0,
         system_ns: times.1,
     };

@@ -21,7 +21,7 @@ pub use delete::{delete, delete_go_on};
 pub use drive::alone;
 pub use hook::{ended as hook_ended, expire};
 pub use life::{init_ended, kill, wait};
-pub use record::{list_bytes, state_bytes};
+pub use record::{list_bytes, state_bytes, stats_bytes};
 pub use start::{start, start_go_on};
 
 use crate::Kernel;

@@ -4,7 +4,7 @@ use super::{ContainerId, Trouble, find};
 use crate::wire::Writer;
 use crate::{Cx, Kernel, task};
 use alloc::vec::Vec;
-use berth_abi::{StateRecord, status};
+use berth_abi::{StateRecord, StatsRecord, status};
 use berth_oci::OciLifecycleState as State;
 use zerocopy::IntoBytes;
 
@@ -42,6 +42,29 @@ pub fn state_bytes(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<Vec<u8>, Tro
         out = out.u32(text.len() as u32).bytes(text.as_bytes());
     }
     Ok(out.done())
+}
+
+/// `container_stats`: what the container's group uses.
+///
+/// # Errors
+/// Refused when there is none of that name.
+pub fn stats_bytes(k: &Kernel, id: &str) -> Result<Vec<u8>, Trouble> {
+    let id = find(k, id)?;
+    let group = super::steps::group(k, id)?;
+    let (usage, peak) = (k.groups.usage(group), k.groups.peak(group));
+    let (limits, events) = (k.groups.limits(group), k.groups.events(group));
+    let record = StatsRecord {
+        memory: usage.memory,
+        memory_peak: peak.memory,
+        memory_limit: limits.memory,
+        memory_refused: events.memory_refused,
+        tasks: usage.tasks,
+        tasks_peak: peak.tasks,
+        tasks_limit: limits.tasks,
+        tasks_refused: events.tasks_refused,
+        oom_kills: events.oom_kills,
+    };
+    Ok(record.as_bytes().to_vec())
 }
 
 /// The number of a container's first process in the pid namespace of `task`; 0 when it has ended

@@ -23,6 +23,7 @@ pub const CALLS: &[Line] = &[
     (abi::CONTAINER_LIST as u32, "container_list", list),
     (abi::CONTAINER_WAIT as u32, "container_wait", wait),
     (abi::CONTAINER_AUDIT as u32, "container_audit", audit),
+    (abi::CONTAINER_STATS as u32, "container_stats", stats),
 ];
 
 /// A call as decoded: its record, the id, and where the reason of a failure goes.
@@ -66,6 +67,12 @@ fn start(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
 fn state(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let request = request(k, cx, a, 0)?;
     let result = container::state_bytes(k, cx, &request.id);
+    give(k, cx, &request, result)
+}
+
+fn stats(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
+    let request = request(k, cx, a, 0)?;
+    let result = container::stats_bytes(k, &request.id);
     give(k, cx, &request, result)
 }
 

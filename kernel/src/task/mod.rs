@@ -313,6 +313,8 @@ pub struct Oom {
     pub adjustment: i16,
     /// Who is not privileged cannot set less.
     pub floor: i16,
+    /// The group that it was killed for.
+    pub killed_for: Option<GroupId>,
 }
 
 /// A login (proc(5), loginuid and sessionid).

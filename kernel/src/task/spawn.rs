@@ -114,7 +114,10 @@ impl Draft {
 
 fn fill(k: &mut Kernel, spawn: &Spawn, draft: &mut Draft) -> Result<(), Stop> {
     let group = spawn.group;
-    k.groups.charge_task(group).map_err(|_| Errno::EAGAIN)?;
+    match spawn.container {
+        Some(_) => k.groups.charge_joining(group),
+        None => k.groups.charge_task(group).map_err(|_| Errno::EAGAIN)?,
+    }
     draft.counted = Some(group);
     draft.task_charge = Some(k.groups.charge(group, TASK_COST)?);
     draft.groups_charge = fork::charge_groups(k, group, spawn.cred.groups.len())?;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::prelude::*;
 
@@ -78,6 +79,15 @@ pub enum Command {
         /// Only the ids.
         quiet: bool,
     },
+    /// Prints what a container uses.
+    Events {
+        /// The container's id.
+        id: String,
+        /// Only once.
+        once: bool,
+        /// How long from one time to the next.
+        interval: Duration,
+    },
     /// Writes a `config.json`.
     Spec {
         /// The bundle directory.
@@ -118,7 +128,6 @@ pub type Read<T> = Result<T, Usage>;
 /// Commands of runc that this build does not have.
 const MISSING: &[&str] = &[
     "checkpoint",
-    "events",
     "exec",
     "features",
     "pause",
@@ -204,6 +213,11 @@ fn read_command(name: &str, parser: &mut lexopt::Parser) -> Read<Command> {
         "list" => Command::List {
             json: options.json,
             quiet: options.quiet,
+        },
+        "events" => Command::Events {
+            id: id(),
+            once: options.stats,
+            interval: options.interval.unwrap_or(Duration::from_secs(5)),
         },
         "spec" => Command::Spec {
             bundle: options.bundle.unwrap_or_else(|| ".".into()),

@@ -11,7 +11,7 @@ use berth_sys::{Errno, forward};
 use crate::args::{Command, Create};
 use crate::log::Log;
 use crate::show::{self, Shown};
-use crate::{bundle, help, signals, spec};
+use crate::{bundle, events, help, signals, spec};
 
 /// The configuration's file name in a bundle (B-1).
 pub const CONFIG_JSON: &str = "config.json";
@@ -40,6 +40,7 @@ pub fn execute(command: Command, log: &Log) -> Result<u8, String> {
         Command::Delete { id, force } => delete(&id, force, log)?,
         Command::List { json, quiet } => list(json, quiet)?,
         Command::Spec { bundle } => spec::write(&bundle)?,
+        Command::Events { id, once, interval } => events::tell(&id, once, interval)?,
         Command::Help(topic) => print(&help::text(topic.as_deref())?)?,
         Command::Version => print(&help::version())?,
     }
@@ -100,15 +101,20 @@ fn run(create: &Create, detach: bool, keep: bool, log: &Log) -> Result<u8, Strin
     if detach {
         return Ok(0);
     }
-    let exit = container::wait(id).map_err(|error| explain(id, &error))?;
-    log.debug(&format!("{id:?} stopped: {exit:?}"));
+    let ended = container::wait(id).map_err(|error| explain(id, &error))?;
+    log.debug(&format!("{id:?} stopped: {:?}", ended.exit));
+    if ended.oom_killed {
+        log.warn(&format!(
+            "container {id:?} was killed: it ran out of memory"
+        ));
+    }
     if !keep {
         warn(
             &container::delete(id, false).map_err(|error| explain(id, &error))?,
             log,
         );
     }
-    Ok(exit.shell_code())
+    Ok(ended.exit.shell_code())
 }
 
 fn state(id: &str) -> Done {
@@ -171,7 +177,7 @@ fn warn(warnings: &str, log: &Log) {
 }
 
 /// The error as callers of runc know it; they look for "does not exist".
-fn explain(id: &str, error: &Error) -> String {
+pub fn explain(id: &str, error: &Error) -> String {
     match error.errno {
         Errno::NOSYS => "this kernel has no container calls, or none for this process".to_owned(),
         Errno::NOENT if error.text.is_empty() => format!("container {id:?} does not exist"),
@@ -182,7 +188,7 @@ fn explain(id: &str, error: &Error) -> String {
     }
 }
 
-fn print(text: &str) -> Done {
+pub fn print(text: &str) -> Done {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())

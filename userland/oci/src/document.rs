@@ -199,6 +199,12 @@ impl<'a> At<'a> {
             .ok_or_else(|| self.refuse("must be true or false"))
     }
 
+    /// The value as a number, for the kernel to check.
+    pub fn integer(&self) -> Result<i64, Refusal> {
+        let number = self.value.as_i64();
+        number.ok_or_else(|| self.refuse("must be an integer of at most 64 bits"))
+    }
+
     /// The value as a number from 0 to 4294967295.
     pub fn number(&self) -> Result<u32, Refusal> {
         let number = self

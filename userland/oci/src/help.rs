@@ -13,6 +13,7 @@ commands:
    kill ID [SIGNAL]    send a signal to the container's init (default TERM)
    delete ID           remove a container
    list                print the containers
+   events ID           print what a container uses
    spec                write a config.json
    help [COMMAND]      print this, or the options of a command
 
@@ -74,6 +75,18 @@ usage: oci list [options]
 
    --format, -f FORM   table or json (default: table)
    --quiet, -q         print only ids
+",
+    ),
+    (
+        "events",
+        "\
+usage: oci events [options] ID
+
+   --interval TIME     how long from one time to the next, as in 500ms (default: 5s)
+   --stats             print once, and end
+
+Each line is JSON as runc prints it: type \"stats\", or \"oom\" when processes were killed because
+the container's memory ran out. Ends when the container has stopped.
 ",
     ),
     (

@@ -7,6 +7,7 @@ mod args;
 mod bundle;
 mod commands;
 mod document;
+mod events;
 mod help;
 mod log;
 mod options;

@@ -1,6 +1,7 @@
 //! The options of each command.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::prelude::*;
 
@@ -18,6 +19,8 @@ pub struct Options {
     pub all: bool,
     pub json: bool,
     pub quiet: bool,
+    pub stats: bool,
+    pub interval: Option<Duration>,
     pub help: bool,
 }
 
@@ -57,6 +60,7 @@ pub fn grammar(
         "kill" => (&["all"], 1..=2),
         "delete" => (&["force"], 1..=1),
         "list" => (&["format", "quiet"], 0..=0),
+        "events" => (&["interval", "stats"], 1..=1),
         "spec" => (&["bundle", "rootless"], 0..=0),
         "help" => (&[], 0..=1),
         _ => return None,
@@ -128,6 +132,17 @@ impl Options {
             "force" => self.force = true,
             "all" => self.all = true,
             "quiet" => self.quiet = true,
+            "stats" => self.stats = true,
+            "interval" => {
+                let text = parser.value()?.string()?;
+                // A Go duration of one unit is one of this reader's, too.
+                let interval = humantime::parse_duration(&text).ok();
+                self.interval = Some(
+                    interval
+                        .filter(|interval| !interval.is_zero())
+                        .ok_or_else(|| Usage(format!("invalid interval {text:?}; as in 5s")))?,
+                );
+            }
             "format" => match parser.value()?.string()?.as_str() {
                 "table" => self.json = false,
                 "json" => self.json = true,

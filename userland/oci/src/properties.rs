@@ -77,7 +77,7 @@ const PROPERTIES: &[(&str, Standing)] = &[
     // Without a limit in it a group is not needed, but the caller chose its name.
     ("/linux/cgroupsPath", NO),
     ("/linux/resources/devices", NO),
-    ("/linux/resources/memory/limit", UNLIMITED),
+    ("/linux/resources/memory/limit", Enforced),
     ("/linux/resources/memory/reservation", UNSET),
     ("/linux/resources/memory/swap", UNLIMITED),
     ("/linux/resources/memory/kernel", UNLIMITED),
@@ -96,7 +96,7 @@ const PROPERTIES: &[(&str, Standing)] = &[
     ("/linux/resources/cpu/cpus", NO),
     ("/linux/resources/cpu/mems", NO),
     ("/linux/resources/cpu/idle", Unless(&["0"])),
-    ("/linux/resources/pids/limit", UNLIMITED),
+    ("/linux/resources/pids/limit", Enforced),
     ("/linux/resources/blockIO/weight", Unless(&["0"])),
     ("/linux/resources/blockIO/leafWeight", Unless(&["0"])),
     ("/linux/resources/blockIO/weightDevice", NO),
@@ -266,7 +266,6 @@ mod tests {
                 }
             }
         }
-        assert!(verdict(&document("/linux/resources/pids/limit", "0")).is_err());
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub fn translate(document: &serde_json::Value) -> Result<String, Refusal> {
             .list("namespaces")?
             .iter()
             .try_for_each(|item| namespace(item, &mut text))?;
+        if let Some(resources) = linux.get("resources")? {
+            limits(&resources, &mut text)?;
+        }
     }
     Ok(text.0)
 }
@@ -141,6 +144,27 @@ fn namespace(namespace: &At<'_>, text: &mut Text) -> Done {
         value.push_str(&quote(path.text()?));
     }
     text.line("namespace", &value);
+    Ok(())
+}
+
+/// Limits. A memory limit of 0 is how callers write "as it is", -1 is none.
+fn limits(resources: &At<'_>, text: &mut Text) -> Done {
+    let table = [
+        ("memory", "memory_limit", [0, -1]),
+        ("pids", "pids_limit", [-1, -1]),
+    ];
+    for (of, key, none) in table {
+        let limit = match resources.get(of)? {
+            Some(of) => of.get("limit")?,
+            None => None,
+        };
+        if let Some(limit) = limit {
+            let limit = limit.integer()?;
+            if !none.contains(&limit) {
+                text.line(key, &limit.to_string());
+            }
+        }
+    }
     Ok(())
 }
 
@@ -248,6 +272,14 @@ mod tests {
             (
                 r#","linux":{"namespaces":[{"type":"pid"},{"type":"uts","path":""},{"type":"mount","path":"/n:s"}]}"#,
                 &["namespace=pid", "namespace=uts", "namespace=mount:/n\\:s"],
+            ),
+            (
+                r#","linux":{"resources":{"memory":{"limit":1048576},"pids":{"limit":0}}}"#,
+                &["memory_limit=1048576", "pids_limit=0"],
+            ),
+            (
+                r#","linux":{"resources":{"memory":{"limit":0},"pids":{"limit":-1}}}"#,
+                &[],
             ),
             (
                 r#","hooks":{"poststop":[{"path":"/p"}],"prestart":[{"path":"/h:1","args":["h","a\nb"],"env":["A=1"],"timeout":5}]}"#,
@@ -379,8 +411,12 @@ mod tests {
                 "/linux/namespaces/0/type: required",
             ),
             (
-                r#","linux":{"resources":{"memory":{"limit":1048576}}}"#,
-                "/linux/resources/memory/limit: not enforced by this build",
+                r#","linux":{"resources":{"memory":{"limit":"64M"}}}"#,
+                "/linux/resources/memory/limit: must be an integer",
+            ),
+            (
+                r#","linux":{"resources":{"memory":{"reservation":1048576}}}"#,
+                "/linux/resources/memory/reservation: not enforced by this build",
             ),
             (
                 r#","linux":{"seccomp":{"defaultAction":"SCMP_ACT_ALLOW"}}"#,

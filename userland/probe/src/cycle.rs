@@ -45,7 +45,7 @@ impl Bundle {
         let begin = time_stamp();
         container::create(ID, self.0.as_fd(), CONFIG.as_bytes()).map_err(told("create"))?;
         container::start(ID).map_err(told("start"))?;
-        let exit = container::wait(ID).map_err(told("wait"))?;
+        let exit = container::wait(ID).map_err(told("wait"))?.exit;
         container::delete(ID, false).map_err(told("delete"))?;
         let end = time_stamp();
         match exit {

@@ -6,6 +6,7 @@
 mod abi;
 mod audit;
 mod cycle;
+mod eat;
 mod elf;
 mod facts;
 mod fault;
@@ -24,6 +25,8 @@ usage: probe COMMAND
   hold [CODE]            wait for SIGTERM or SIGINT, then exit with CODE (default 0)
   fault KIND             do what no program may do; the kernel ends it with a signal
   fault all              every kind in a child, as TAP
+  eat KIND               take KIND for ever: memory, page-tables, areas, bytes, inodes, pipes,
+                         sockets, events or tasks; exits with 3 once the kernel says no
   abi NAME|all           behaviour of the kernel's calls, as TAP
   abi list               the names
   wild [SEED [ROUNDS]]   every system call with wild arguments, as TAP
@@ -67,6 +70,7 @@ fn run(words: &[&str]) -> Done {
         ["hold", code] => small::hold(number(code)?),
         ["fault", "all"] => fault::all(),
         ["fault", kind] => fault::one(kind),
+        ["eat", kind] => eat::forever(kind),
         ["abi", name] => abi::run(name),
         // For cases of abi that run another program.
         ["after-exec"] => Err(Failure(abi::after_exec() as u8, String::new())),

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+pub use berth_abi::StatsRecord;
 use berth_abi::{
     AuditRecord, CONTAINER_AUDIT, CONTAINER_CREATE, CONTAINER_DELETE, CONTAINER_KILL,
-    CONTAINER_LIST, CONTAINER_START, CONTAINER_STATE, CONTAINER_WAIT, DELETE_FORCE, ExitRecord,
-    StateRecord, WAIT_NOHANG, exit, status,
+    CONTAINER_LIST, CONTAINER_START, CONTAINER_STATE, CONTAINER_STATS, CONTAINER_WAIT,
+    DELETE_FORCE, ExitRecord, StateRecord, WAIT_NOHANG, exit, oom, status,
 };
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
@@ -103,6 +104,27 @@ impl Exit {
             exit::SIGNAL => Some(Self::Signal(record.value)),
             _ => None,
         }
+    }
+}
+
+/// The end of a container's init.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// How it ended.
+    pub exit: Exit,
+    /// Whether it was killed for want of memory, by the container's own limit or the system's.
+    pub oom_killed: bool,
+    /// How many processes of the container were.
+    pub oom_kills: u32,
+}
+
+impl Ended {
+    fn from_record(record: &ExitRecord) -> Option<Self> {
+        Some(Self {
+            exit: Exit::from_record(record)?,
+            oom_killed: record.oom_killed != oom::NO,
+            oom_kills: record.oom_kills,
+        })
     }
 }
 
@@ -289,7 +311,7 @@ pub fn list() -> Result<Vec<String>, Error> {
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn wait(id: &str) -> Result<Exit, Error> {
+pub fn wait(id: &str) -> Result<Ended, Error> {
     loop {
         match wait_once(id, 0) {
             Err(error) if error.errno == Errno::INTR => {}
@@ -302,14 +324,14 @@ pub fn wait(id: &str) -> Result<Exit, Error> {
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn try_wait(id: &str) -> Result<Option<Exit>, Error> {
+pub fn try_wait(id: &str) -> Result<Option<Ended>, Error> {
     match wait_once(id, WAIT_NOHANG) {
         Err(error) if error.errno == Errno::AGAIN => Ok(None),
         other => other.map(Some),
     }
 }
 
-fn wait_once(id: &str, flags: u64) -> Result<Exit, Error> {
+fn wait_once(id: &str, flags: u64) -> Result<Ended, Error> {
     let mut record = ExitRecord::default();
     let out = record.as_mut_bytes();
     let request = Request {
@@ -319,7 +341,22 @@ fn wait_once(id: &str, flags: u64) -> Result<Exit, Error> {
         ..Request::default()
     };
     call(CONTAINER_WAIT, request).into_result()?;
-    Exit::from_record(&record).ok_or_else(Error::malformed)
+    Ended::from_record(&record).ok_or_else(Error::malformed)
+}
+
+/// What the container `id` uses, may use and was refused.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn stats(id: &str) -> Result<StatsRecord, Error> {
+    let mut record = StatsRecord::default();
+    let request = Request {
+        id: id.as_bytes(),
+        out: record.as_mut_bytes(),
+        ..Request::default()
+    };
+    call(CONTAINER_STATS, request).into_result()?;
+    Ok(record)
 }
 
 /// The kernel's counts of its objects.

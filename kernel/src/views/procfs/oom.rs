@@ -57,7 +57,7 @@ pub(super) fn score(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Con
     let subject = Subject::of(&s, node)?;
     let process = subject.process(&s)?;
     let total = (k.frames.total() as i64).max(1);
-    let points = oom::points(k, process).map_or(0, |points| {
+    let points = oom::points(k, process, k.frames.total() as u64).map_or(0, |points| {
         (1000 + points.saturating_mul(1000) / total) * 2 / 3
     });
     Ok(alloc::format!("{}\n", points.max(0)).into_bytes())
