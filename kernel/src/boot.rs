@@ -6,6 +6,7 @@ use crate::fs::superblock::{self, Limits, TmpfsOptions};
 use crate::fs::walk::Start;
 use crate::fs::{Access, Actor, Pos, Store, Time, cpio, mount};
 use crate::machine::Machine;
+use crate::mm::arguments::Arguments;
 use crate::mm::exec::{self, Caller, Image, Program};
 use crate::ns::NsSet;
 use crate::task::exec::find_program;
@@ -144,12 +145,13 @@ fn first_image(k: &mut Kernel, m: &mut dyn Machine, start: Start) -> Result<Imag
     let cred = Cred::root();
     let file = find_program(k, start, &cred, INIT)?;
     let stack_max = limits::INITIAL[linux::RLIMIT_STACK as usize].0;
+    let group = k.groups.root();
+    let env = [b"HOME=/".to_vec(), b"TERM=linux".to_vec()];
     let program = Program {
         file,
         path: INIT.to_vec(),
         path_ends: false,
-        args: vec![INIT.to_vec()],
-        env: vec![b"HOME=/".to_vec(), b"TERM=linux".to_vec()],
+        arguments: Arguments::of(k, m, group, &[INIT.to_vec()], &env)?,
         caller: Caller {
             start,
             cred,
@@ -157,7 +159,6 @@ fn first_image(k: &mut Kernel, m: &mut dyn Machine, start: Start) -> Result<Imag
             shares: false,
         },
     };
-    let group = k.groups.root();
     let now = m.now();
     // No task makes this call: the image is for the first one.
     let task = crate::arena::Key::new(u32::MAX, 0);

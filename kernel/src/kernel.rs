@@ -58,6 +58,32 @@ pub struct Kernel {
     pub power: Option<PowerOff>,
     /// Call numbers already logged as unknown.
     unknown: BTreeSet<u64>,
+    /// What the trap that is served has done.
+    pub made: Made,
+    /// The CPU runs no program: the registers of the next trap are nobody's.
+    is_idle: bool,
+}
+
+/// What a trap has done so far: it makes one turn of a long call, or a few short calls again, and
+/// leaves the rest to the next one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Made {
+    /// The number of the call that was made last.
+    pub call: Option<u64>,
+    /// Tasks that were brought to user mode, or nearly.
+    tasks: u32,
+    /// A call has ended its turn.
+    pub turn: bool,
+}
+
+impl Made {
+    /// Tasks whose calls one trap makes again.
+    const MOST: u32 = 8;
+
+    /// The next trap goes on.
+    fn is_enough(&self) -> bool {
+        self.turn || self.tasks >= Self::MOST
+    }
 }
 
 impl Kernel {
@@ -82,6 +108,8 @@ impl Kernel {
             load: Load::default(),
             power: None,
             unknown: BTreeSet::new(),
+            made: Made::default(),
+            is_idle: true,
         }
     }
 
@@ -89,8 +117,12 @@ impl Kernel {
     /// [`Trap::Idle`] mean nothing). Says what the CPU does next.
     pub fn on_trap(&mut self, m: &mut dyn Machine, regs: UserRegs, trap: Trap) -> Next {
         let now = m.now();
+        self.made = Made::default();
         self.top_up_heap(m);
-        self.account_user(&regs, now);
+        match core::mem::take(&mut self.is_idle) {
+            true => self.account_system(now),
+            false => self.account_user(&regs, now),
+        }
         self.load.sample(now, self.sched.active());
         self.waits.expire(now);
         timer::expire(self, now);
@@ -278,7 +310,8 @@ impl Kernel {
     }
 
     /// Decides who runs next, and brings that task to the edge of user mode: its waiting call is
-    /// made again, its signals are delivered.
+    /// made again, its signals are delivered. What would be too long is for the next trap, which
+    /// comes at once.
     fn next(&mut self, m: &mut dyn Machine, now: u64) -> Next {
         loop {
             if let Some(power) = self.power {
@@ -287,15 +320,17 @@ impl Kernel {
             }
             dev::kmsg::announce(self, m);
             self.queue_woken();
+            if self.made.is_enough() {
+                return self.idle(m, 0);
+            }
             let Some(id) = self.pick(now) else {
-                if self.work_slice(m) {
-                    continue;
-                }
-                self.account_system(m.now());
-                return Next::Idle {
-                    deadline: self.next_deadline(),
+                let deadline = match self.work.is_empty() {
+                    true => self.next_deadline(),
+                    false => 0,
                 };
+                return self.idle(m, deadline);
             };
+            self.made.tasks += 1;
             let mut cx = Cx {
                 m,
                 now,
@@ -311,6 +346,12 @@ impl Kernel {
                 return next;
             }
         }
+    }
+
+    fn idle(&mut self, m: &mut dyn Machine, deadline: u64) -> Next {
+        self.account_system(m.now());
+        self.is_idle = true;
+        Next::Idle { deadline }
     }
 
     /// Brings a task to the edge of user mode; false when it stopped being runnable on the way.

@@ -109,12 +109,12 @@ pub struct Pending {
     pub keys: Vec<WaitKey>,
     /// What a signal does to it.
     pub restart: Restart,
-    /// It only lets others run: made again at once, with its deadline for later.
+    /// It does not wait: its next turn is due, now or when it has the CPU again.
     pub turn: bool,
 }
 
 impl Pending {
-    /// A call that has done much: others have their turn, then it goes on.
+    /// A call that has done much: it goes on in a trap of its own, after others whose turn it is.
     pub fn turn(restart: Restart) -> Pending {
         Pending {
             resume: Resume::default(),

@@ -13,6 +13,7 @@ use crate::error::{Errno, Stop};
 use crate::fs::walk::Start;
 use crate::fs::{InodeId, MountId, Store};
 use crate::machine::Machine;
+use crate::mm::arguments::Arguments;
 use crate::mm::exec::{self, Caller, Image, Program};
 use crate::ns::{NsKeys, PidNsId};
 use crate::task::exec::find_program;
@@ -119,8 +120,7 @@ pub(super) fn begin(
         file,
         path: hook.path.clone().into_bytes(),
         path_ends: false,
-        args: bytes_of(hook.argv()),
-        env,
+        arguments: Arguments::of(k, cx.m, side.group, &bytes_of(hook.argv()), &env)?,
         caller: Caller {
             start: side.path,
             cred: side.cred.clone(),

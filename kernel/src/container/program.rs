@@ -6,6 +6,7 @@ use super::{ContainerId, Trouble, stdio};
 use crate::error::{Errno, Stop};
 use crate::fs::walk::Start;
 use crate::fs::{HeldPos, Location, Pos, release_pos};
+use crate::mm::arguments::Arguments;
 use crate::mm::exec::{self, Caller, Image, Program};
 use crate::ns::{NsKeys, NsSet};
 use crate::task::exec::{self as task_exec, find_program};
@@ -137,17 +138,15 @@ pub(super) fn load(
     let group = group(k, id)?;
     let name = process.args.first().cloned().unwrap_or_default();
     let (file, path) = find(k, task, &process, &name)?;
+    let caller = Caller::of(k, task)?;
+    let strings = |list: &[String]| list.iter().map(|s| s.clone().into_bytes()).collect();
+    let (args, env): (Vec<_>, Vec<_>) = (strings(&process.args), strings(&process.env));
     let program = Program {
         file,
         path,
         path_ends: false,
-        args: process
-            .args
-            .iter()
-            .map(|a| a.clone().into_bytes())
-            .collect(),
-        env: process.env.iter().map(|e| e.clone().into_bytes()).collect(),
-        caller: Caller::of(k, task)?,
+        arguments: Arguments::of(k, cx.m, group, &args, &env)?,
+        caller,
     };
     let image = exec::load(k, cx, program, group).map_err(|stop| named(stop, &name))?;
     work.build.image = Some(image);

@@ -16,6 +16,8 @@ use linux_raw_sys::general as linux;
 
 /// The most bytes that one call of a device moves.
 const PASS: usize = 64 << 10;
+/// And of random numbers, which cost some sixty instructions a byte.
+pub const RANDOM_PASS: usize = 2048;
 
 /// What devices remember.
 #[derive(Default)]
@@ -143,7 +145,7 @@ pub fn read(k: &mut Kernel, cx: &mut Cx, device: Device, max: usize) -> Result<V
         Device::Null => Ok(Vec::new()),
         Device::Zero | Device::Full => Ok(zeros(max)?),
         Device::Random => {
-            let mut bytes = zeros(max)?;
+            let mut bytes = zeros(max.min(RANDOM_PASS))?;
             k.devices.random.fill(cx.m, &mut bytes);
             Ok(bytes)
         }

@@ -92,8 +92,8 @@ pub struct Device {
 pub struct Dir {
     /// By name.
     pub entries: BTreeMap<Name, Entry>,
-    /// Names in the order they were added: where getdents goes on.
-    pub order: BTreeMap<u64, Name>,
+    /// Names in the order they were added, and what has them: where getdents goes on.
+    pub order: BTreeMap<u64, (Name, InodeId)>,
     /// The next place in that order.
     pub next: u64,
     /// The directory above; itself at the root. Not kept alive: a removed directory may lose it.
@@ -393,7 +393,7 @@ impl Dir {
     pub fn add(&mut self, name: Name, inode: Held<InodeId>, charge: Charge) {
         let cookie = self.next;
         self.next += 1;
-        self.order.insert(cookie, name.clone());
+        self.order.insert(cookie, (name.clone(), inode.key()));
         let entry = Entry {
             inode,
             cookie,
@@ -417,7 +417,12 @@ impl Dir {
         inode: Held<InodeId>,
     ) -> Result<Held<InodeId>, Held<InodeId>> {
         match self.entries.get_mut(name) {
-            Some(entry) => Ok(core::mem::replace(&mut entry.inode, inode)),
+            Some(entry) => {
+                if let Some((_, listed)) = self.order.get_mut(&entry.cookie) {
+                    *listed = inode.key();
+                }
+                Ok(core::mem::replace(&mut entry.inode, inode))
+            }
             None => Err(inode),
         }
     }

@@ -109,9 +109,8 @@ fn kept(fs: &Fs, id: InodeId, offset: u64, records: &mut Records) -> Result<bool
     if !dots(records, offset, inode.ino, above) {
         return Ok(false);
     }
-    for (cookie, name) in dir.order.range(offset.max(3)..) {
-        let entry = dir.get(name).and_then(|id| fs.inodes.get(id));
-        let Some(inode) = entry else {
+    for (cookie, (name, id)) in dir.order.range(offset.max(3)..) {
+        let Some(inode) = fs.inodes.get(*id) else {
             continue;
         };
         if !records.add(name, inode.ino, dirent_type(inode), cookie + 1) {

@@ -36,7 +36,7 @@ use crate::{Cx, Kernel};
 /// Bytes of one pass.
 pub const PASS: u64 = 64 << 10;
 /// Bytes one trap moves before others get their turn.
-const TURN: u64 = 1 << 20;
+const TURN: u64 = 2 * PASS;
 /// The most bytes one call moves (MAX_RW_COUNT).
 pub const COUNT_MAX: u64 = 0x7fff_f000;
 
@@ -166,13 +166,30 @@ fn remember(cx: &mut Cx, done: u64) {
     cx.resume = Some(Resume { done, ..resume });
 }
 
-/// Lets others run and goes on: a call that has moved much.
+/// Goes on in a turn: a call that has moved much. As in all waiting for what is slow, a signal
+/// ends it with what was moved.
 pub fn take_turns(cx: &Cx, done: u64) -> Stop {
+    go_on(cx, done, Restart::Sys)
+}
+
+/// [`take_turns`] of a call about the content of files, which only a kill ends half-way
+/// (signal(7): a disk is no slow device).
+pub fn take_whole_turns(cx: &Cx, done: u64) -> Stop {
+    go_on(cx, done, Restart::Killable)
+}
+
+fn go_on(cx: &Cx, done: u64, restart: Restart) -> Stop {
     let resume = Resume {
         done,
         ..cx.resume.unwrap_or_default()
     };
-    Stop::Wait(Pending::turn(Restart::Sys).with(resume))
+    Stop::Wait(Pending::turn(restart).with(resume))
+}
+
+/// Lets all others run, and makes the call again: the other end of a fifo is about to be there.
+fn give_way(k: &mut Kernel, cx: &Cx, done: u64) -> Stop {
+    k.sched.slice_end = 0;
+    take_turns(cx, done)
 }
 
 /// Whether somebody has an end of a fifo whose open(2) has yet to be made again.

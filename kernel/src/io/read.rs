@@ -1,8 +1,8 @@
 //! Reading (read(2)).
 
 use super::{
-    Manner, PASS, Segment, TURN, end, event, is_arriving, log, place, receive, take_turns,
-    terminal, total, wait,
+    Manner, PASS, Segment, TURN, end, event, give_way, is_arriving, log, place, receive,
+    take_turns, take_whole_turns, terminal, total, wait,
 };
 use crate::dev;
 use crate::error::{Call, Errno, Stop};
@@ -123,7 +123,7 @@ fn regular(
     let turn = done.saturating_add(TURN);
     while *done < count {
         if *done >= turn {
-            return Err(take_turns(cx, *done));
+            return Err(take_whole_turns(cx, *done));
         }
         let position = match at {
             Some(at) => at.checked_add(*done).ok_or(Errno::EINVAL)?,
@@ -253,7 +253,7 @@ fn from_pipe(
         }
         if pipe.writers == 0 {
             return match is_arriving(k, id, true) {
-                true => Err(take_turns(cx, 0)),
+                true => Err(give_way(k, cx, 0)),
                 false => Ok(()),
             };
         }
@@ -315,7 +315,10 @@ fn from_device(
     done: &mut u64,
 ) -> Result<(), Stop> {
     let count = total(segments);
-    let turn = done.saturating_add(TURN);
+    let turn = done.saturating_add(match device {
+        dev::Device::Random => dev::RANDOM_PASS as u64,
+        _ => TURN,
+    });
     while *done < count {
         if *done >= turn {
             return Err(take_turns(cx, *done));
@@ -323,7 +326,8 @@ fn from_device(
         let Some(to) = place(segments, *done) else {
             break;
         };
-        let out = user::prepare_some(k, cx, to.0, to.1.min(PASS).min(count - *done))?;
+        let len = to.1.min(PASS).min(count - *done).min(turn - *done);
+        let out = user::prepare_some(k, cx, to.0, len)?;
         let bytes = dev::read(k, cx, device, out.len() as usize)?;
         user::put(k, cx, &out, 0, &bytes);
         *done += bytes.len() as u64;

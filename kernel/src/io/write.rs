@@ -2,8 +2,8 @@
 
 use super::read::{check_places, find_device};
 use super::{
-    Manner, Outgoing, PASS, Segment, TURN, end, event, is_arriving, place, remember, send,
-    take_turns, terminal, total, wait,
+    Manner, Outgoing, PASS, Segment, TURN, end, event, give_way, is_arriving, place, remember,
+    send, take_turns, take_whole_turns, terminal, total, wait,
 };
 use crate::cgroup::GroupId;
 use crate::error::{Call, Errno, Stop};
@@ -245,7 +245,7 @@ fn regular(
     let limit = size_limit(k, cx);
     while *done < count {
         if *done >= turn {
-            return Err(take_turns(cx, *done));
+            return Err(take_whole_turns(cx, *done));
         }
         let position = match at {
             _ if append => pages::of(&k.fs, inode)?.size,
@@ -358,7 +358,7 @@ fn to_pipe(
     while *done < count {
         let pipe = k.fs.pipes.get(id).ok_or(Errno::EBADF)?;
         if pipe.readers == 0 && is_arriving(k, id, false) {
-            return Err(take_turns(cx, *done));
+            return Err(give_way(k, cx, *done));
         }
         if pipe.readers == 0 {
             if *done == 0 {

@@ -2,9 +2,11 @@
 //! changes here; `task::exec` commits.
 
 use super::area::{Area, AreaFlags, Backing, STACK_GAP, Source};
+use super::arguments::Arguments;
 use super::elf::{self, Plan, Segment};
 use super::layout::Layout;
-use super::stack::{self, Built, First};
+use super::stack::{self, Built, Filling, First};
+use super::turn::{Budget, Step};
 use super::{MmId, script, user};
 use crate::arena::Held;
 use crate::cgroup::GroupId;
@@ -67,10 +69,8 @@ pub struct Program {
     pub path: Vec<u8>,
     /// The path is by a descriptor that execve closes: no interpreter could open it.
     pub path_ends: bool,
-    /// Arguments, each without NUL.
-    pub args: Vec<Vec<u8>>,
-    /// Environment, each without NUL.
-    pub env: Vec<Vec<u8>>,
+    /// Arguments and environment.
+    pub arguments: Arguments,
     /// Who runs it.
     pub caller: Caller,
 }
@@ -125,25 +125,119 @@ const SIGNAL_STACK: u64 = 2048;
 /// Clock ticks a second (AT_CLKTCK).
 const CLOCK_TICKS: u64 = 100;
 
+/// A program whose strings are being put on its stack.
+#[must_use]
+pub struct Loading {
+    image: Image,
+    arguments: Arguments,
+    filling: Filling,
+}
+
+impl Loading {
+    /// Goes on for what is left of a turn; whether all is there.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn step(
+        &mut self,
+        k: &mut Kernel,
+        m: &mut dyn Machine,
+        budget: &mut Budget,
+    ) -> Result<bool, Stop> {
+        let mm = self.image.mm.key();
+        let mut page = [0; PAGE as usize];
+        while !budget.is_spent() {
+            let Some((frame, within, len)) = self.arguments.piece(self.filling.done()) else {
+                return Ok(true);
+            };
+            let bytes = page.get_mut(..len).unwrap_or_default();
+            m.read_frame(frame, within, bytes);
+            let (at, (pointers_at, pointers)) = self.filling.take(bytes);
+            user::write_of(k, m, mm, at, bytes)?;
+            user::write_of(k, m, mm, pointers_at, &pointers)?;
+            for _ in 0..=(bytes.len() + pointers.len()) / PAGE as usize {
+                budget.spend(Step::Fill);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The image, which is complete.
+    pub fn finish(self, k: &mut Kernel) -> Image {
+        self.arguments.discard(k);
+        self.image
+    }
+
+    /// Gives back what will not run.
+    pub fn discard(self, k: &mut Kernel) {
+        self.arguments.discard(k);
+        discard(k, self.image);
+    }
+}
+
 /// Loads a program into a fresh address space charged to `group`; nothing of the caller changes.
 ///
 /// # Errors
 /// ENOEXEC, ENOENT (interpreter), E2BIG, EACCES, ELOOP, ENOMEM.
 pub fn load(k: &mut Kernel, cx: &mut Cx, program: Program, group: GroupId) -> Result<Image, Stop> {
+    let mut loading = begin(k, cx.m, program, group)?;
+    loop {
+        match loading.step(k, cx.m, &mut Budget::new()) {
+            Ok(true) => return Ok(loading.finish(k)),
+            Ok(false) => {}
+            Err(stop) => {
+                loading.discard(k);
+                return Err(stop);
+            }
+        }
+    }
+}
+
+/// Loads a program but for its strings.
+///
+/// # Errors
+/// As [`load`].
+pub fn begin(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    program: Program,
+    group: GroupId,
+) -> Result<Loading, Stop> {
     let Program {
         file,
         path,
         path_ends,
-        args,
-        env,
+        mut arguments,
         caller,
     } = program;
-    let known = (!path_ends).then_some(path.as_slice());
-    let (file, args) = interpreted(k, cx.m, file, known, args, &caller)?;
-    let (cred, secure) = credentials(k, &file, &caller)?;
+    let known = (!path_ends).then_some(path.clone());
+    match make(k, m, file, (path, known), &mut arguments, &caller, group) {
+        Ok((image, filling)) => Ok(Loading {
+            image,
+            arguments,
+            filling,
+        }),
+        Err(stop) => {
+            arguments.discard(k);
+            Err(stop)
+        }
+    }
+}
+
+fn make(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    file: Location,
+    (path, known): (Vec<u8>, Option<Vec<u8>>),
+    arguments: &mut Arguments,
+    caller: &Caller,
+    group: GroupId,
+) -> Result<(Image, Filling), Stop> {
+    let file = interpreted(k, m, file, known, arguments, caller)?;
+    let (cred, secure) = credentials(k, &file, caller)?;
     let dumpable = may_dump(k, &file, &caller.cred, &cred)?;
     let exe = k.fs.hold_pos(file.pos).ok_or(Errno::ENOENT)?;
-    let mm = match super::create(k, cx.m, group) {
+    let mm = match super::create(k, m, group) {
         Ok(mm) => mm,
         Err(no_mem) => {
             crate::fs::release_pos(k, exe);
@@ -161,13 +255,9 @@ pub fn load(k: &mut Kernel, cx: &mut Cx, program: Program, group: GroupId) -> Re
         secure,
         dumpable,
     };
-    let content = Content {
-        args: &args,
-        env: &env,
-        caller: &caller,
-    };
-    match content.fill(k, cx.m, &mut image, &file) {
-        Ok(()) => Ok(image),
+    let content = Content { arguments, caller };
+    match content.fill(k, m, &mut image, &file) {
+        Ok(filling) => Ok((image, filling)),
         Err(stop) => {
             discard(k, image);
             Err(stop)
@@ -192,32 +282,28 @@ fn inode_of(file: &Location) -> Result<InodeId, Errno> {
 /// The program that runs in the end: scripts are run by their interpreters, which need a path
 /// (execveat(2), ENOENT).
 fn interpreted(
-    k: &Kernel,
+    k: &mut Kernel,
     m: &mut dyn Machine,
     mut file: Location,
-    path: Option<&[u8]>,
-    mut args: Vec<Vec<u8>>,
+    mut path: Option<Vec<u8>>,
+    arguments: &mut Arguments,
     caller: &Caller,
-) -> Result<(Location, Vec<Vec<u8>>), Errno> {
-    if args.is_empty() {
+) -> Result<Location, Errno> {
+    if arguments.is_empty() {
         // As Linux: programs rely on a name.
-        args.push(Vec::new());
+        arguments.put_first(Vec::new())?;
     }
-    let mut path = path.map(<[u8]>::to_vec);
     for _ in 0..=SCRIPT_DEPTH {
         let mut head = [0; script::HEAD];
         let len = pages::read(&k.fs, m, inode_of(&file)?, 0, &mut head)?;
         let Some(script) = script::parse(head.get(..len).unwrap_or_default())? else {
-            return Ok((file, args));
+            return Ok(file);
         };
-        args.try_reserve(2).map_err(|_| Errno::ENOMEM)?;
-        if let Some(name) = args.first_mut() {
-            *name = path.ok_or(Errno::ENOENT)?;
-        }
+        arguments.replace_first(k, path.ok_or(Errno::ENOENT)?)?;
         if let Some(argument) = script.argument {
-            args.insert(0, argument);
+            arguments.put_first(argument)?;
         }
-        args.insert(0, script.interpreter.clone());
+        arguments.put_first(script.interpreter.clone())?;
         file = find_program(k, caller.start, &caller.cred, &script.interpreter)?;
         path = Some(script.interpreter);
     }
@@ -372,20 +458,20 @@ impl Chance {
 
 /// What a program is given.
 struct Content<'a> {
-    args: &'a [Vec<u8>],
-    env: &'a [Vec<u8>],
+    arguments: &'a Arguments,
     caller: &'a Caller,
 }
 
 impl Content<'_> {
-    /// Fills an image's address space: program, interpreter, stack, heap.
+    /// Fills an image's address space: program, interpreter, heap, and the stack but for what is
+    /// filled in later.
     fn fill(
         &self,
         k: &mut Kernel,
         m: &mut dyn Machine,
         image: &mut Image,
         file: &Location,
-    ) -> Result<(), Stop> {
+    ) -> Result<Filling, Stop> {
         let mm = image.mm.key();
         let elf = Elf::read(k, m, inode_of(file)?)?;
         let chance = Chance::new(m);
@@ -432,9 +518,11 @@ impl Content<'_> {
             (aux::AT_SECURE, u64::from(image.secure)),
             (aux::AT_HWCAP2, hwcap2),
         ];
+        let (args, env) = self.arguments.lists();
         let first = First {
-            args: self.args,
-            env: self.env,
+            front: self.arguments.front(),
+            args,
+            env,
             path: &image.path,
             random: chance.random(),
             aux: &aux,
@@ -445,7 +533,7 @@ impl Content<'_> {
         }
         image.stack = stack.pointer;
         image.entry = start;
-        Ok(())
+        Ok(stack.filling)
     }
 
     /// Loads the interpreter that a program names (PT_INTERP): its first instruction, its base.
@@ -486,7 +574,6 @@ fn put_stack(
     first: &First,
     executable: bool,
 ) -> Result<Built, Stop> {
-    k.room_in_heap(m, first.size())?;
     let built = stack::build(top, first)?;
     let start = built.pointer - built.pointer % PAGE - STACK_READY;
     let mut area = Area::zero(start, top, Access::READ | Access::WRITE);
@@ -498,6 +585,8 @@ fn put_stack(
     }
     super::room_to_map(k, mm)?;
     super::insert(k, mm, area)?;
-    user::write_of(k, m, mm, built.pointer, &built.bytes)?;
+    for (at, bytes) in &built.parts {
+        user::write_of(k, m, mm, *at, bytes)?;
+    }
     Ok(built)
 }

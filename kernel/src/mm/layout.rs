@@ -39,7 +39,7 @@ impl Layout {
             stack: stack.pointer,
             args: stack.args,
             env: stack.env,
-            auxv: stack.auxv().to_vec(),
+            auxv: stack.auxv.clone(),
         }
     }
 }

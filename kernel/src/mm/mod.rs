@@ -2,12 +2,14 @@
 //!
 //! Reading order: [`frames`] (physical memory), [`area`] and [`areas`] (what is where),
 //! [`mod@fault`] (how pages come), [`range`] (how they go), [`fork`], [`teardown`], [`user`] (the
-//! kernel's copies), [`lists`] (strings and vectors),
+//! kernel's copies), [`lists`] (strings and vectors), [`arguments`] (those of programs),
 //! [`elf`], [`stack`] and [`exec`] (programs).
 
 pub mod advice;
 pub mod area;
 pub mod areas;
+pub mod arguments;
+pub mod buffer;
 pub mod elf;
 pub mod exec;
 pub mod fault;

@@ -23,6 +23,8 @@ pub enum Step {
     Page,
     /// A page is filled.
     Fill,
+    /// Up to 256 bytes of a string are copied, or the pointer to it.
+    Chunk,
 }
 
 impl Step {
@@ -31,6 +33,7 @@ impl Step {
             Step::Area => 2_500,
             Step::Page => 500,
             Step::Fill => 6_000,
+            Step::Chunk => 700,
         }
     }
 }
@@ -48,6 +51,11 @@ impl Budget {
     /// Takes a step.
     pub fn spend(&mut self, step: Step) {
         self.0 = self.0.saturating_sub(step.cost());
+    }
+
+    /// Half of the turn is over: what is long begins in the next one.
+    pub fn is_half_spent(&self) -> bool {
+        self.0 < TURN / 2
     }
 
     /// The turn is over: what is not done is for the next one.

@@ -13,7 +13,7 @@ use crate::error::{Call, Errno, Stop};
 use crate::machine::{Access, Frame, Machine, PAGE, USER_END};
 use crate::{Cx, Kernel};
 
-pub use super::lists::{ArgRoom, IOV_MAX, c_string, iovecs, string_vector};
+pub use super::lists::{IOV_MAX, c_string, iovecs};
 
 /// Bytes that one pass moves at the most.
 pub const PASS: u64 = 64 << 10;

@@ -4,7 +4,6 @@
 //! receive), [`names`], [`pair`] (how two come together and part). Programs' bytes are moved by
 //! [`crate::io`].
 
-pub mod buffer;
 pub mod connect;
 pub mod credentials;
 pub mod flight;

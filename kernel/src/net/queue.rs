@@ -1,10 +1,10 @@
 //! What a socket has yet to receive: bytes, and what goes with which of them.
 
-use super::buffer::Buffer;
 use super::credentials::Credentials;
 use super::flight::Flight;
 use super::names::Name;
 use crate::cgroup::Charge;
+use crate::mm::buffer::Buffer;
 use alloc::collections::VecDeque;
 
 /// Bytes that one message costs on top of what it carries, charged and counted against the buffer

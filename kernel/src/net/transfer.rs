@@ -1,6 +1,5 @@
 //! Putting messages into the queue of a socket and taking them out: prepared, then committed.
 
-use super::buffer::Piece;
 use super::flight::{Departure, Flight};
 use super::queue::{Attached, RECORD_COST, Record};
 use super::{SocketId, Type};
@@ -9,6 +8,7 @@ use crate::arena::Held;
 use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
 use crate::fs::FileId;
+use crate::mm::buffer::Piece;
 use crate::wait::WaitKey;
 
 /// Where bytes go that are about to be copied behind a queue.

@@ -4,11 +4,11 @@ use super::Line;
 use crate::error::{Call, Errno};
 use crate::fs::Location;
 use crate::fs::walk::WalkFlags;
-use crate::mm::exec::{self as image, Caller, Program};
-use crate::mm::user::{self, ArgRoom};
+use crate::mm::exec::Caller;
+use crate::mm::user;
+use crate::task::exec::{Draft, Path};
 use crate::task::{TaskId, exec, files, limits};
 use crate::{Cx, Kernel};
-use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
 /// The calls of this file.
@@ -21,6 +21,9 @@ pub const CALLS: &[Line] = &[
 const PATH_MAX: usize = 4095;
 
 fn execve(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    if let Some(draft) = exec::take_draft(k, cx.task) {
+        return exec::go_on(k, cx, *draft);
+    }
     let path = user::c_string(k, cx, args[0], PATH_MAX, Errno::ENAMETOOLONG)?;
     let caller = Caller::of(k, cx.task)?;
     let file = exec::find_program(k, caller.start, &caller.cred, &path)?;
@@ -29,6 +32,9 @@ fn execve(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
 }
 
 fn execveat(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    if let Some(draft) = exec::take_draft(k, cx.task) {
+        return exec::go_on(k, cx, *draft);
+    }
     let [fd, path, argv, envp, flags, _] = *args;
     let flags = u32::try_from(flags).map_err(|_| Errno::EINVAL)?;
     if flags & !(linux::AT_EMPTY_PATH | linux::AT_SYMLINK_NOFOLLOW) != 0 {
@@ -69,13 +75,6 @@ fn execveat(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     run(k, cx, file, path, caller, (argv, envp))
 }
 
-/// The path that a program is called by.
-struct Path {
-    path: Vec<u8>,
-    /// It is by a descriptor that is closed.
-    ends: bool,
-}
-
 fn found(k: &Kernel, caller: &Caller, path: &[u8], flags: u32) -> Result<Location, Errno> {
     let mut walk = WalkFlags::empty();
     walk.set(WalkFlags::NOFOLLOW, flags & linux::AT_SYMLINK_NOFOLLOW != 0);
@@ -88,24 +87,10 @@ fn run(
     file: Location,
     path: Path,
     caller: Caller,
-    (argv, envp): (u64, u64),
+    vectors: (u64, u64),
 ) -> Call {
     check_count(k, cx)?;
-    let mut room = ArgRoom::for_stack(caller.stack_max);
-    let args = user::string_vector(k, cx, argv, &mut room)?;
-    let env = user::string_vector(k, cx, envp, &mut room)?;
-    let program = Program {
-        file,
-        path: path.path,
-        path_ends: path.ends,
-        args,
-        env,
-        caller,
-    };
-    let task = k.tasks.tasks.get(cx.task).ok_or(Errno::ESRCH)?;
-    let group = task.group.key();
-    let image = image::load(k, cx, program, group)?;
-    exec::replace_image(k, cx, image)
+    exec::go_on(k, cx, Draft::new(file, path, caller, vectors))
 }
 
 /// Who changed its uid to one with too many tasks, and is still one too many, runs nothing

@@ -144,6 +144,7 @@ fn make(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6]) {
     #[cfg(feature = "audit")]
     k.groups.disturb.enter();
     turn::let_others_in(k, cx.task);
+    k.made.call = Some(number);
     let result = match line(number) {
         Some((_, _, handler)) => handler(k, cx, &args),
         None => {
@@ -187,11 +188,6 @@ fn settle(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6], result: Call
         }
         Err(Stop::Wait(pending)) => {
             let resume = Some(pending.resume);
-            let until = if pending.turn {
-                Some(cx.now)
-            } else {
-                pending.resume.deadline
-            };
             remember(
                 k,
                 cx,
@@ -202,13 +198,16 @@ fn settle(k: &mut Kernel, cx: &mut Cx, number: u64, args: [u64; 6], result: Call
                     restart: pending.restart,
                 },
             );
-            // With a signal there already the task stays runnable: delivery decides about the call.
-            if !signal::interrupts(k, cx.task) {
+            // The task keeps the CPU for as long as its slice lasts.
+            k.made.turn |= pending.turn;
+            // With a signal there already it stays runnable, too: delivery decides about the call.
+            if !pending.turn && !signal::interrupts(k, cx.task) {
                 if let Some(task) = k.tasks.tasks.get_mut(cx.task) {
                     task.state = RunState::Parked;
                     task.usage.waits = task.usage.waits.saturating_add(1);
                 }
-                k.waits.park(cx.task, &pending.keys, until);
+                k.waits
+                    .park(cx.task, &pending.keys, pending.resume.deadline);
             }
             return;
         }

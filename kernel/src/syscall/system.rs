@@ -9,7 +9,7 @@ use crate::task::cred::capable;
 use crate::task::{Ended, exit};
 use crate::views::procfs::system as names;
 use crate::wire::Writer;
-use crate::{Cx, Kernel, dev};
+use crate::{Cx, Kernel, dev, io};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
@@ -111,14 +111,23 @@ fn getrandom(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     if flags & !known != 0 || flags & both == both {
         return Err(Errno::EINVAL.into());
     }
-    let out = user::prepare(k, cx, args[0], args[1])?;
-    let len = usize::try_from(out.len()).map_err(|_| Errno::EINVAL)?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
-    bytes.resize(len, 0);
-    dev::fill_random(k, cx.m, &mut bytes);
-    user::put(k, cx, &out, 0, &bytes);
-    Ok(out.len())
+    user::check(args[0], args[1].min(user::RW_MAX))?;
+    let len = args[1].min(user::RW_MAX);
+    let done = cx.resume.map_or(0, |r| r.done);
+    let pass = (len - done.min(len)).min(dev::RANDOM_PASS as u64);
+    let out = match user::prepare_some(k, cx, args[0].saturating_add(done), pass) {
+        Err(Stop::Errno(_)) if done > 0 => return Ok(done),
+        out => out?,
+    };
+    let mut bytes = [0; dev::RANDOM_PASS];
+    let bytes = bytes.get_mut(..out.len() as usize).unwrap_or_default();
+    dev::fill_random(k, cx.m, bytes);
+    user::put(k, cx, &out, 0, bytes);
+    let done = done.saturating_add(out.len());
+    if done < len && !bytes.is_empty() {
+        return Err(io::take_turns(cx, done));
+    }
+    Ok(done)
 }
 
 /// What reboot(2) is asked to do.

@@ -8,9 +8,14 @@ use crate::fs::mount::MountFlags;
 use crate::fs::walk::{Found, Start, WalkFlags, walk};
 use crate::fs::{Location, Node};
 use crate::machine::{FpuArea, UserRegs};
-use crate::mm::exec::{self, Image};
+use crate::mm::arguments::{ArgRoom, Copying};
+use crate::mm::exec::{self as image, Caller, Image, Loading, Program};
+use crate::mm::turn::{self, Budget};
 use crate::task::{FilesId, HandlersId};
+use crate::wait::Resume;
 use crate::{Cx, Kernel, views};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
 /// The flags that a program starts with: interrupts on, and the bit that is always 1.
@@ -86,6 +91,131 @@ pub fn check_program(k: &Kernel, location: &Location, cred: &Cred) -> Result<(),
     Ok(())
 }
 
+/// A program that is on its way: its strings are copied in turns, out of the caller's memory and
+/// into its own.
+pub struct Draft {
+    file: Location,
+    path: Path,
+    caller: Caller,
+    stage: Stage,
+}
+
+/// The path that a program is called by.
+#[derive(Default)]
+pub struct Path {
+    /// As it is shown to the program and to interpreters.
+    pub path: Vec<u8>,
+    /// It is by a descriptor that is closed: no interpreter could open it.
+    pub ends: bool,
+}
+
+enum Stage {
+    Copying(Copying),
+    Loading(Loading),
+}
+
+impl Draft {
+    /// To run what was found by a path, with these vectors of arguments and environment.
+    pub fn new(file: Location, path: Path, caller: Caller, vectors: (u64, u64)) -> Draft {
+        let room = ArgRoom::for_stack(caller.stack_max);
+        Draft {
+            file,
+            path,
+            caller,
+            stage: Stage::Copying(Copying::new(vectors, room)),
+        }
+    }
+
+    /// A turn: what there is then, and whether it is all.
+    fn step(self, k: &mut Kernel, cx: &mut Cx) -> Result<(Draft, bool), Stop> {
+        let mut draft = self;
+        match draft.turn(k, cx) {
+            Ok(is_ready) => Ok((draft, is_ready)),
+            Err(stop) => {
+                draft.discard(k);
+                Err(stop)
+            }
+        }
+    }
+
+    fn turn(&mut self, k: &mut Kernel, cx: &mut Cx) -> Result<bool, Stop> {
+        let task = k.tasks.task(cx.task)?;
+        let (group, own) = (
+            task.group.key(),
+            task.mm.as_ref().ok_or(Errno::ESRCH)?.key(),
+        );
+        let mut budget = Budget::new();
+        if let Stage::Copying(copying) = &mut self.stage {
+            let all = copying.step(k, cx.m, own, group, &mut budget)?;
+            if !all || budget.is_half_spent() {
+                return Ok(false);
+            }
+            // What was a program when the copy began may have changed meanwhile.
+            check_program(k, &self.file, &self.caller.cred)?;
+            let Path { path, ends } = core::mem::take(&mut self.path);
+            let program = Program {
+                file: self.file.clone(),
+                path,
+                path_ends: ends,
+                arguments: core::mem::take(&mut copying.arguments),
+                caller: self.caller.clone(),
+            };
+            self.stage = Stage::Loading(image::begin(k, cx.m, program, group)?);
+        }
+        match &mut self.stage {
+            Stage::Loading(loading) => loading.step(k, cx.m, &mut budget),
+            Stage::Copying(_) => Ok(false),
+        }
+    }
+
+    fn discard(self, k: &mut Kernel) {
+        match self.stage {
+            Stage::Copying(copying) => copying.arguments.discard(k),
+            Stage::Loading(loading) => loading.discard(k),
+        }
+    }
+}
+
+/// What an execve of this task has done in its turns so far.
+pub fn take_draft(k: &mut Kernel, task: TaskId) -> Option<Box<Draft>> {
+    k.tasks.tasks.get_mut(task)?.execve.take()
+}
+
+/// A task ends between two turns of its execve.
+pub fn abandon(k: &mut Kernel, task: TaskId) {
+    if let Some(draft) = take_draft(k, task) {
+        draft.discard(k);
+    }
+}
+
+/// Goes on with an execve of the calling task, which becomes the program when all is there. Until
+/// then nothing of it changes, and only a kill comes between.
+///
+/// # Errors
+/// As [`image::load`], E2BIG, EFAULT; waits.
+pub fn go_on(k: &mut Kernel, cx: &mut Cx, draft: Draft) -> Call {
+    let (draft, is_ready) = match draft.step(k, cx) {
+        Ok(made) => made,
+        Err(stop) => {
+            // Once there is memory it begins anew.
+            cx.resume = None;
+            return Err(stop);
+        }
+    };
+    match draft.stage {
+        Stage::Loading(loading) if is_ready => {
+            let image = loading.finish(k);
+            replace_image(k, cx, image)
+        }
+        _ => {
+            let task = k.tasks.task_mut(cx.task)?;
+            task.execve = Some(Box::new(draft));
+            let own = task.mm.as_ref().ok_or(Errno::ESRCH)?.key();
+            Err(turn::again(k, own, cx.task, Resume::default()))
+        }
+    }
+}
+
 /// Lets the calling task become a loaded program: its other threads end, its memory, handlers
 /// and descriptors are exchanged. The image is used up, also on failure.
 ///
@@ -96,7 +226,7 @@ pub fn replace_image(k: &mut Kernel, cx: &mut Cx, image: Image) -> Call {
     let handlers = match signal::handlers_for_exec(k, cx.task) {
         Ok(handlers) => handlers,
         Err(stop) => {
-            exec::discard(k, image);
+            image::discard(k, image);
             return Err(stop);
         }
     };
@@ -104,7 +234,7 @@ pub fn replace_image(k: &mut Kernel, cx: &mut Cx, image: Image) -> Call {
         Ok(files) => files,
         Err(stop) => {
             signal::release_handlers(k, handlers);
-            exec::discard(k, image);
+            image::discard(k, image);
             return Err(stop);
         }
     };

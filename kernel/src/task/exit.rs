@@ -5,7 +5,8 @@
 
 use super::signal::{self, SigInfo};
 use super::{
-    Ended, Process, ProcessId, RunState, TaskId, files, fork, futex, pid, stop, timer, usage, wait,
+    Ended, Process, ProcessId, RunState, TaskId, exec, files, fork, futex, pid, stop, timer, usage,
+    wait,
 };
 use crate::machine::{Machine, PowerOff};
 use crate::mm::user;
@@ -148,6 +149,7 @@ fn end_thread(k: &mut Kernel, m: &mut dyn Machine, id: TaskId) {
     }
     usage::keep(k, id);
     fork::abandon(k, id);
+    exec::abandon(k, id);
     crate::mm::turn::let_others_in(k, id);
     let Some(task) = k.tasks.tasks.get_mut(id) else {
         return;

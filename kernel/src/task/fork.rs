@@ -454,6 +454,7 @@ fn add_task(
         policy: parent.policy,
         over_count: false,
         draft: None,
+        execve: None,
         usage: Usage::default(),
         timer_slack: (parent.timer_slack.0, parent.timer_slack.0),
         groups_charge: draft.groups_charge.take(),

@@ -116,6 +116,8 @@ pub struct Task {
     pub usage: usage::Usage,
     /// A child whose memory is copied in turns.
     pub draft: Option<Box<fork::Draft>>,
+    /// A program whose strings are copied in turns.
+    pub execve: Option<Box<exec::Draft>>,
     /// Pays for supplementary groups.
     pub groups_charge: Option<Charge>,
     /// How often its call has failed for want of memory and was made again.

@@ -196,6 +196,7 @@ fn commit(
         policy: 0,
         over_count: false,
         draft: None,
+        execve: None,
         usage: Usage::default(),
         timer_slack: (TIMER_SLACK, TIMER_SLACK),
         groups_charge: draft.groups_charge.take(),

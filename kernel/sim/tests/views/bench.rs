@@ -178,7 +178,10 @@ impl Bench {
 
     pub fn work(&mut self) {
         let reader = self.k.sched.current.take();
-        let next = self.k.on_trap(&mut self.m, UserRegs::default(), Trap::Idle);
+        let mut next = Next::Idle { deadline: 0 };
+        while next == (Next::Idle { deadline: 0 }) {
+            next = self.k.on_trap(&mut self.m, UserRegs::default(), Trap::Idle);
+        }
         assert!(
             matches!(next, Next::Idle { .. }),
             "nobody runs here: {next:?}"

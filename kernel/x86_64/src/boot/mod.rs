@@ -58,7 +58,10 @@ fn run_kernel(machine: &mut X86, user: &mut User) -> PowerOff {
     }
     let mut figures = Figures::new();
     let how = run::serve(user, machine, |machine, regs, trap| {
-        figures.measure(&regs, trap, || kernel.on_trap(machine, regs, trap))
+        figures.measure(trap, || {
+            let next = kernel.on_trap(machine, regs, trap);
+            (next, kernel.made.call)
+        })
     });
     figures.report();
     how

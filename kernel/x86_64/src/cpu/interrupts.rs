@@ -8,7 +8,7 @@ use crate::dev::{clock, serial};
 use berth_kernel::machine::Trap;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use spin::Once;
-use x86_64::instructions::interrupts;
+use x86_64::instructions::{interrupts, nop};
 
 static LOCAL_APIC: Once<LocalApic> = Once::new();
 /// The deadline that the timer is set for, in monotonic nanoseconds; `u64::MAX` if it is not.
@@ -58,14 +58,18 @@ pub fn acknowledge(vector: u8) {
     }
 }
 
-/// Waits until the next interrupt or `deadline`; tells whether bytes arrived at the console.
+/// Waits until the next interrupt or `deadline`; tells whether bytes arrived at the console. Those
+/// that are due come also when the deadline has passed.
 pub fn idle(deadline: u64) -> Trap {
-    if clock::now() >= deadline {
-        return Trap::Idle;
-    }
-    set_deadline(deadline);
     INPUT.store(false, Ordering::Relaxed);
-    interrupts::enable_and_hlt();
+    if clock::now() >= deadline {
+        interrupts::enable();
+        // They come behind the instruction that follows.
+        nop();
+    } else {
+        set_deadline(deadline);
+        interrupts::enable_and_hlt();
+    }
     interrupts::disable();
     if INPUT.load(Ordering::Relaxed) {
         Trap::Input

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use berth_sys::files::{ByDescriptor, ByPath, by_descriptor, by_path};
 use berth_sys::memory::{Region, Sharing};
-use rustix::fs::{FallocateFlags, fallocate};
+use berth_sys::signals::{self, Action};
+use berth_sys::timers;
+use rustix::fs::{FallocateFlags, fallocate, sendfile};
 use rustix::io::{Errno, ReadWriteFlags, preadv, preadv2, pwritev, pwritev2, readv, writev};
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -31,6 +33,7 @@ pub const CASES: &[Case] = &[
     ("content/vectors-with-flags", vectors_with_flags),
     ("content/append-and-places", append_and_places),
     ("content/sync", sync),
+    ("content/signals-do-not-cut", signals_do_not_cut),
     ("content/large-directory", large_directory),
 ];
 
@@ -407,6 +410,34 @@ fn sync() -> Verdict {
         fails("a pipe", pipe(ByDescriptor::Fadvise, [0; 3]), Errno::SPIPE)?;
         let directory = File::open(path.parent().ok_or("no parent")?).told("open")?;
         directory.sync_all().told("a directory")
+    })
+}
+
+/// No signal ends a transfer of a file half-way, not even one whose handler restarts nothing.
+fn signals_do_not_cut() -> Verdict {
+    const ALRM: i32 = 14;
+    with_file(|path, file| {
+        signals::action(ALRM, Some(Action::record(0, 0)), 8).told("sigaction")?;
+        timers::set_interval(0, [0, 1000, 0, 1000]).told("setitimer")?;
+        let mut bytes = vec![7; 4 << 20];
+        for turn in 0..4 {
+            same(
+                "written",
+                file.write_at(&bytes, turn << 22).ok(),
+                Some(4 << 20),
+            )?;
+            same(
+                "read",
+                file.read_at(&mut bytes, turn << 22).ok(),
+                Some(4 << 20),
+            )?;
+        }
+        let copy = open(&path.with_extension("copy"))?;
+        let all = 16 << 20;
+        let sent = sendfile(&copy, file, Some(&mut 0), all);
+        same("sent", sent, Ok(all))?;
+        timers::set_interval(0, [0; 4]).told("setitimer")?;
+        Ok(())
     })
 }
 

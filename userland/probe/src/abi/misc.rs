@@ -4,6 +4,7 @@ use berth_sys::audit::pause_ms;
 use berth_sys::memory::nonexistent_call;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{Case, Told, Verdict, check, exits, fails, same};
@@ -19,6 +20,7 @@ pub const CASES: &[Case] = &[
     }),
     ("misc/uname", uname),
     ("misc/random-numbers", random_numbers),
+    ("misc/many-random-numbers", many_random_numbers),
     ("misc/limits-are-inherited", limits_are_inherited),
     ("misc/open-files-are-limited", open_files_are_limited),
     ("misc/processor-time-is-shared", processor_time_is_shared),
@@ -87,6 +89,26 @@ fn random_numbers() -> Verdict {
         Ok(bytes)
     };
     check(draw()? != draw()?, || "the same number twice".to_owned())
+}
+
+/// Much is not less than was asked for.
+fn many_random_numbers() -> Verdict {
+    let mut bytes = vec![0; 300_000];
+    let whole = bytes.len();
+    let mut file = std::fs::File::open("/dev/urandom").told("open")?;
+    same(
+        "read",
+        std::io::Read::read(&mut file, &mut bytes).ok(),
+        Some(whole),
+    )?;
+    check(bytes[whole - 64..] != [0; 64], || "zeros".to_owned())?;
+    bytes.fill(0);
+    same(
+        "getrandom",
+        getrandom(&mut bytes[..], GetRandomFlags::empty()),
+        Ok(whole),
+    )?;
+    check(bytes[whole - 64..] != [0; 64], || "zeros".to_owned())
 }
 
 fn limits_are_inherited() -> Verdict {

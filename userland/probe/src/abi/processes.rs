@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitOptions, getpgid, getpid, getppid, getsid, kill_process, kill_process_group,
-    setpgid, setsid, wait, waitpid,
+    Pid, Resource, Rlimit, Signal, WaitOptions, getpgid, getpid, getppid, getrlimit, getsid,
+    kill_process, kill_process_group, setpgid, setrlimit, setsid, wait, waitpid,
 };
 
 use berth_sys::audit::pause_ms;
@@ -46,6 +46,8 @@ pub const CASES: &[Case] = &[
     ("processes/exec-arguments", exec_arguments),
     ("processes/exec-not-runnable", exec_not_runnable),
     ("processes/exec-script", exec_script),
+    ("processes/exec-many-arguments", exec_many_arguments),
+    ("processes/exec-too-much", exec_too_much),
     ("processes/many", many),
 ];
 
@@ -234,6 +236,51 @@ fn exec_script() -> Verdict {
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         check(complaint.contains("script"), || format!("{complaint:?}"))
     })
+}
+
+fn exec_many_arguments() -> Verdict {
+    super::files::in_directory(|directory| {
+        let script = directory.join("script");
+        let text = "#!/bin/sh\necho $0 $# $1 ${20000} ${#BIG} ${#EMPTY} $LAST\n";
+        std::fs::write(&script, text).told("write")?;
+        super::files::make_runnable(&script)?;
+        let output = Command::new(&script)
+            .args((0..20_000).map(|n| format!("a{n}")))
+            .env_clear()
+            .env("BIG", "x".repeat(100_000))
+            .env("EMPTY", "")
+            .env("LAST", "z")
+            .output()
+            .told("exec")?;
+        let expected = format!("{} 20000 a0 a19999 100000 0 z\n", script.display());
+        same(
+            "output",
+            String::from_utf8_lossy(&output.stdout),
+            expected.into(),
+        )
+    })
+}
+
+/// One string is too long, or all together are; the caller is as it was.
+fn exec_too_much() -> Verdict {
+    let limit = Rlimit {
+        current: Some(8 << 20),
+        maximum: getrlimit(Resource::Stack).maximum,
+    };
+    setrlimit(Resource::Stack, limit).told("setrlimit")?;
+    let run = |args: Vec<String>| {
+        let status = Command::new("/bin/true").env_clear().args(args).status();
+        status
+            .map(|status| status.code())
+            .map_err(|error| error.raw_os_error())
+    };
+    let too_big = Err(Some(Errno::TOOBIG.raw_os_error()));
+    same("long", run(vec!["x".repeat((128 << 10) - 1)]), Ok(Some(0)))?;
+    same("longer", run(vec!["x".repeat(128 << 10)]), too_big)?;
+    let kilobytes = |count| vec!["x".repeat(1023); count];
+    same("much", run(kilobytes(2000)), Ok(Some(0)))?;
+    same("more", run(kilobytes(2048)), too_big)?;
+    exits(3, || 3)
 }
 
 fn many() -> Verdict {

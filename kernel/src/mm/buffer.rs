@@ -1,9 +1,9 @@
 //! Bytes on their way: a queue over page frames, which belong to whoever put the bytes in.
 
+use super::frames::{Frames, Origin};
 use crate::cgroup::{GroupId, Groups};
 use crate::error::NoMem;
 use crate::machine::{Frame, PAGE};
-use crate::mm::frames::{Frames, Origin};
 use alloc::collections::VecDeque;
 
 /// A part of a frame: the frame, an offset in it, and how many bytes from there on.
