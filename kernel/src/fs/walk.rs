@@ -87,8 +87,10 @@ pub enum Last {
     DotDot,
 }
 
-/// Links followed in one walk before ELOOP.
+/// Links followed in one walk before ELOOP, and bytes of all their targets: a walk is done in one
+/// go, and has to end.
 const LINK_MAX: u32 = 40;
+const TARGETS_MAX: usize = 8192;
 
 /// Walks a path.
 ///
@@ -193,6 +195,8 @@ struct Walk<'a> {
     /// Where `at` was found, unless by `..` or a jump.
     found: Option<(Pos, core::ops::Range<usize>)>,
     links: u32,
+    /// Bytes of their targets.
+    targets: usize,
     missing: bool,
     /// A slash came after the last component.
     ended_with_slash: bool,
@@ -223,6 +227,7 @@ impl<'a> Walk<'a> {
             at,
             found: None,
             links: 0,
+            targets: 0,
             missing: false,
             ended_with_slash: false,
         }
@@ -354,6 +359,10 @@ impl<'a> Walk<'a> {
                 }
             },
         };
+        self.targets = self.targets.saturating_add(text.len());
+        if self.targets > TARGETS_MAX {
+            return Err(Errno::ELOOP);
+        }
         if text.first() == Some(&b'/') {
             if self.flags.contains(WalkFlags::BENEATH) {
                 return Err(Errno::EXDEV);

@@ -102,7 +102,7 @@ fn copy(
     match result {
         Ok(0) => Ok(done),
         // A pipe takes what fits, and its writer is told.
-        Ok(_) if done < len && !is_pipe(k, to) => Err(io::take_whole_turns(cx, done)),
+        Ok(_) if done < len && !is_pipe(k, to) => Err(io::take_turns(cx, done)),
         Ok(_) => Ok(done),
         Err(Stop::Errno(_)) if done > 0 => Ok(done),
         Err(Stop::Wait(mut pending)) => {

@@ -29,11 +29,13 @@ const WNOTHREAD: u32 = 0x2000_0000;
 const WCLONE: u32 = 0x8000_0000;
 
 fn exit_call(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    exit::wind_up(k, cx, false)?;
     exit::exit_thread(k, cx, args[0] as u8);
     Err(Stop::Gone)
 }
 
 fn exit_group(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
+    exit::wind_up(k, cx, true)?;
     exit::end_process_of(k, cx, Ended::Code(args[0] as u8));
     Err(Stop::Gone)
 }

@@ -8,10 +8,11 @@ use super::{
     Ended, Process, ProcessId, RunState, TaskId, exec, files, fork, futex, pid, stop, timer, usage,
     wait,
 };
+use crate::error::Stop;
 use crate::machine::{Machine, PowerOff};
 use crate::mm::user;
 use crate::ns::PidNsId;
-use crate::wait::WaitKey;
+use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::work::Job;
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
@@ -207,6 +208,33 @@ pub fn leave_memory(k: &mut Kernel, cx: &mut Cx) {
         futex::wake(k, cx, word, false, 1, u32::MAX);
     }
     fork::release_vfork(k, cx.task);
+}
+
+/// POSIX timers that one turn deletes.
+const TIMER_TURN: usize = 64;
+
+/// Does what can be much of the end of the calling thread, or of its process when that is `whole`
+/// or has no other: in turns, before anybody can know that it has ended.
+///
+/// # Errors
+/// Waits; only a kill comes between.
+pub fn wind_up(k: &mut Kernel, cx: &mut Cx, whole: bool) -> Result<(), Stop> {
+    let from = cx.resume.map(|r| (r.word, r.events));
+    let turn = || Pending::turn(Restart::Killable);
+    if let Some((word, events)) = futex::mark_robust_part(k, cx, from) {
+        let resume = Resume {
+            word,
+            events,
+            ..Resume::default()
+        };
+        return Err(Stop::Wait(turn().with(resume)));
+    }
+    let process = k.tasks.task(cx.task)?.process;
+    let ends = whole || k.tasks.live_threads(process).count() == 1;
+    if ends && !timer::posix::delete_some(k, process, TIMER_TURN) {
+        return Err(Stop::Wait(turn()));
+    }
+    Ok(())
 }
 
 /// Frees what is left of an ended task.

@@ -14,7 +14,7 @@ use linux_raw_sys::general as linux;
 const CHOSEN: u64 = 1;
 
 /// Elements of a robust list that are looked at (ROBUST_LIST_LIMIT).
-const ROBUST_LIMIT: usize = 2048;
+const ROBUST_LIMIT: u64 = 2048;
 
 /// In a robust futex word: somebody waits; the owner died; the owner's tid.
 const WAITERS: u32 = 0x8000_0000;
@@ -261,26 +261,55 @@ fn wanted_bits(args: &[u64; 6]) -> u32 {
     }
 }
 
+/// Elements of a robust list that one turn looks at.
+const ROBUST_TURN: u64 = 128;
+
+/// How far a walk along a robust list has come: the next element, and how many there were.
+type Walked = (u64, u64);
+
 /// Marks the robust futexes that the current task holds: their owner died. A list that is damaged
 /// or not there is the program's own loss.
 pub fn mark_robust_list(k: &mut Kernel, cx: &mut Cx) {
-    let Some(task) = k.tasks.tasks.get_mut(cx.task) else {
-        return;
-    };
-    let head = core::mem::take(&mut task.robust_list);
-    if head != 0 {
-        let _ = walk_robust_list(k, cx, head);
+    let mut rest = mark_robust_part(k, cx, None);
+    while rest.is_some() {
+        rest = mark_robust_part(k, cx, rest);
     }
 }
 
-fn walk_robust_list(k: &mut Kernel, cx: &mut Cx, head: u64) -> Result<(), Stop> {
+/// [`mark_robust_list`] for a turn; where to go on.
+pub fn mark_robust_part(k: &mut Kernel, cx: &mut Cx, from: Option<Walked>) -> Option<Walked> {
+    let head = k.tasks.tasks.get(cx.task)?.robust_list;
+    let rest = match head {
+        0 => None,
+        head => walk_robust_list(k, cx, head, from).ok().flatten(),
+    };
+    if rest.is_none() {
+        k.tasks.tasks.get_mut(cx.task)?.robust_list = 0;
+    }
+    rest
+}
+
+fn walk_robust_list(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    head: u64,
+    from: Option<Walked>,
+) -> Result<Option<Walked>, Stop> {
     let pid = k.tasks.tasks.get(cx.task).ok_or(Errno::ESRCH)?.pid.key();
     let numbers = &k.tasks.pids.get(pid).ok_or(Errno::ESRCH)?.numbers;
     let tid = numbers.last().ok_or(Errno::ESRCH)?.1;
-    let mut entry = user::read_u64(k, cx, head)?;
     let offset = user::read_u64(k, cx, head.wrapping_add(8))?;
     let pending = user::read_u64(k, cx, head.wrapping_add(16))? & !1;
-    for _ in 0..ROBUST_LIMIT {
+    let (mut entry, mut count) = match from {
+        Some(walked) => walked,
+        None => (user::read_u64(k, cx, head)?, 0),
+    };
+    let turn = count.saturating_add(ROBUST_TURN);
+    while count < ROBUST_LIMIT {
+        if count == turn {
+            return Ok(Some((entry, count)));
+        }
+        count += 1;
         // The lowest bit tells priority inheritance, which does not matter to a dead owner.
         let here = entry & !1;
         if here == head {
@@ -295,7 +324,7 @@ fn walk_robust_list(k: &mut Kernel, cx: &mut Cx, head: u64) -> Result<(), Stop> 
     if pending != 0 {
         mark(k, cx, pending.wrapping_add(offset), tid, true)?;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Marks one word if the dead thread, `tid`, owns it. If it was about to take or give it

@@ -127,11 +127,11 @@ pub fn waitid(kind: i32, id: i32, options: i32) -> Result<Info, Errno> {
 #[must_use]
 pub fn word(region: &Region, offset: usize) -> &AtomicU32 {
     assert!(
-        offset % 4 == 0 && offset < crate::memory::PAGE,
-        "a word of the first page"
+        offset % 4 == 0 && offset < region.pages() * crate::memory::PAGE,
+        "a word of the region"
     );
     let at = region.address(offset) as *const AtomicU32;
-    // SAFETY: the region's first page lives as long as the reference and is used by atomics alone.
+    // SAFETY: the region lives as long as the reference and is used by atomics alone.
     unsafe { &*at }
 }
 
@@ -160,6 +160,24 @@ pub fn robust_list(region: &'static Region, offset: usize, pending: bool) -> Res
     ];
     write_words(region, 0, &head);
     write_words(region, node, &[region.address(0)]);
+    call(libc::SYS_set_robust_list, [region.address(0), 24, 0, 0, 0]).map(drop)
+}
+
+/// Makes a region this thread's list of `count` robust futexes: a head at offset 0, then the words
+/// at the multiples of `step`, each with its node 8 bytes before it.
+///
+/// # Errors
+/// See set_robust_list(2).
+pub fn robust_chain(region: &'static Region, count: usize, step: usize) -> Result<(), Errno> {
+    let node = |n: usize| region.address(n * step - 8);
+    write_words(region, 0, &[node(1), 8, 0]);
+    for n in 1..=count {
+        let next = match n < count {
+            true => node(n + 1),
+            false => region.address(0),
+        };
+        write_words(region, n * step - 8, &[next]);
+    }
     call(libc::SYS_set_robust_list, [region.address(0), 24, 0, 0, 0]).map(drop)
 }
 

@@ -323,13 +323,16 @@ pub fn delete(k: &mut Kernel, process: ProcessId, number: i32) -> Result<(), Err
 
 /// Deletes all timers of a process, which ends or runs another program.
 pub fn delete_all(k: &mut Kernel, process: ProcessId) {
-    let first = |k: &Kernel| {
-        let process = k.tasks.processes.get(process)?;
-        process.timers.keys().next().copied()
-    };
-    while let Some(number) = first(k) {
-        if delete(k, process, number).is_err() {
-            break;
-        }
-    }
+    while delete_first(k, process) {}
+}
+
+/// Deletes so many timers of a process at the most; whether there are no more.
+pub fn delete_some(k: &mut Kernel, process: ProcessId, most: usize) -> bool {
+    !(0..most).all(|_| delete_first(k, process))
+}
+
+fn delete_first(k: &mut Kernel, process: ProcessId) -> bool {
+    let timers = k.tasks.processes.get(process).map(|p| &p.timers);
+    let first = timers.and_then(|timers| timers.keys().next().copied());
+    first.is_some_and(|number| delete(k, process, number).is_ok())
 }

@@ -38,6 +38,7 @@ pub const CASES: &[Case] = &[
         "threads/robust-owner-was-about-to",
         robust_owner_was_about_to,
     ),
+    ("threads/robust-list-of-many", robust_list_of_many),
     ("threads/robust-list-is-told", robust_list_is_told),
 ];
 
@@ -320,6 +321,22 @@ fn robust_owner_died() -> Verdict {
     let pid = child(|| i32::from(threads::robust_list(region, 128, false).is_err()))?;
     same("exit", ended(pid)?.exit_status(), Some(0))?;
     same("another's", lock.load(SeqCst), 77)
+}
+
+/// A list that is as long as is looked at, of a process that ends by itself.
+fn robust_list_of_many() -> Verdict {
+    const MOST: usize = 2048;
+    let region = Region::anonymous(17, Sharing::Shared).told("mmap")?;
+    let region: &'static Region = Box::leak(Box::new(region));
+    let locks = || (1..=MOST).map(|n| word(region, n * 32));
+    let pid = child(|| {
+        let tid = gettid().as_raw_nonzero().get().unsigned_abs();
+        locks().for_each(|lock| lock.store(tid, SeqCst));
+        i32::from(threads::robust_chain(region, MOST, 32).is_err())
+    })?;
+    same("exit", ended(pid)?.exit_status(), Some(0))?;
+    let marked = locks().filter(|lock| lock.load(SeqCst) == OWNER_DIED);
+    same("marked", marked.count(), MOST)
 }
 
 /// A thread that dies between giving a lock up and waking the next, or before it took it.
