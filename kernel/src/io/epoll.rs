@@ -4,6 +4,7 @@ use super::control::Readiness;
 use crate::error::{Errno, Stop};
 use crate::fs::FileId;
 use crate::fs::event::{self, Target};
+use crate::fs::open::FileKind;
 use crate::mm::user;
 use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::wire::Writer;
@@ -86,6 +87,10 @@ fn look(
     // A file that is gone has not left every epoll yet.
     if k.fs.files.get(target.1).is_none() {
         return Ok(Some(0));
+    }
+    if matches!(k.fs.file(target.1)?.kind, FileKind::Socket(_)) {
+        let keys = super::keys(k, cx, target.1, wanted)?;
+        event::rewatch(&mut k.fs, &mut k.waits, id, target, keys);
     }
     let ready = super::poll(k, cx, target.1, effort)?;
     Ok(ready.map(|ready| ready.events & wanted))

@@ -120,7 +120,7 @@ fn stream(
     let target = if how.has(linux::MSG_WAITALL) {
         count
     } else {
-        count.min(1)
+        count.min(u64::from(socket.options.receive_least))
     };
     while *done < count {
         let socket = k.net.socket_mut(id)?;

@@ -160,6 +160,11 @@ pub fn set_default(k: &mut Kernel, id: SocketId, to: Option<SocketId>) -> Result
     let had = socket.link_to();
     socket.link = to.map_or(Link::None, Link::Peer);
     if had.is_some() && had != to {
+        // Who waited for room there looks again.
+        if let Some(old) = old {
+            k.waits.wake(WaitKey::SocketRoom(old));
+        }
+        let socket = k.net.socket_mut(id)?;
         let left = core::mem::take(&mut socket.queue);
         rest.add(left);
         if let Some(old) = old.filter(|old| k.net.link_of(*old) == Some(id)) {

@@ -113,8 +113,17 @@ pub struct Options {
     pub receive_timeout: Option<u64>,
     /// Wants to know who sends (SO_PASSCRED).
     pub pass_credentials: bool,
-    /// SO_REUSEADDR, which means nothing to AF_UNIX.
+    /// SO_REUSEADDR, SO_KEEPALIVE, SO_BROADCAST and SO_LINGER (whether, and seconds), which mean
+    /// nothing to AF_UNIX.
     pub reuse_address: bool,
+    #[allow(missing_docs)]
+    pub keep_alive: bool,
+    #[allow(missing_docs)]
+    pub broadcast: bool,
+    #[allow(missing_docs)]
+    pub linger: (bool, u32),
+    /// Bytes that a receiver of a stream waits for (SO_RCVLOWAT).
+    pub receive_least: u32,
 }
 
 /// What buffers hold unless told otherwise, in bytes (/proc/sys/net/core/wmem_default).
@@ -129,6 +138,10 @@ impl Default for Options {
             receive_timeout: None,
             pass_credentials: false,
             reuse_address: false,
+            keep_alive: false,
+            broadcast: false,
+            linger: (false, 0),
+            receive_least: 1,
         }
     }
 }

@@ -14,6 +14,7 @@ mod files;
 mod ident;
 mod locks;
 mod log;
+mod many;
 mod memory;
 mod messages;
 mod mounts;
@@ -67,6 +68,7 @@ const AREAS: &[&[Line]] = &[
     files::CALLS,
     ident::CALLS,
     log::CALLS,
+    many::CALLS,
     memory::CALLS,
     mounts::CALLS,
     namespaces::CALLS,

@@ -214,6 +214,9 @@ fn make(
 ) -> Result<Held<FileId>, Stop> {
     let above = making(dir, Errno::EACCES)?;
     k.fs.writable(dir.mount)?;
+    if matches!(k.fs.super_of(dir.mount)?.kind, SuperKind::Devpts(_)) {
+        return Err(Errno::EACCES.into());
+    }
     let mode = how.mode & !files::context(k, cx.task)?.umask;
     let (mut st, actor) = act(k, cx)?;
     // Nobody may see a file whose opening then fails: this call would find it when it is made again.

@@ -40,6 +40,18 @@ pub(super) fn set(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
             let time = timeout(k, cx, a[3], len)?;
             k.net.socket_mut(id)?.options.send_timeout = time;
         }
+        linux::SO_LINGER => {
+            if len < 8 {
+                return Err(Errno::EINVAL.into());
+            }
+            let mut both = [0; 8];
+            user::copy_in(k, cx, a[3], &mut both)?;
+            let linger = &mut k.net.socket_mut(id)?.options.linger;
+            *linger = match get_u32(&both, 0) {
+                0 => (false, linger.1),
+                _ => (true, get_u32(&both, 4)),
+            };
+        }
         _ => {
             let value = user::read_u32(k, cx, a[3])?;
             set_number(k, cx, id, option, value)?;
@@ -60,6 +72,12 @@ fn set_number(k: &mut Kernel, cx: &Cx, id: SocketId, option: u32, value: u32) ->
         linux::SO_RCVBUF | linux::SO_RCVBUFFORCE => options.receive_limit = size.max(RECEIVE_MIN),
         linux::SO_PASSCRED => options.pass_credentials = value != 0,
         linux::SO_REUSEADDR => options.reuse_address = value != 0,
+        linux::SO_KEEPALIVE => options.keep_alive = value != 0,
+        linux::SO_BROADCAST => options.broadcast = value != 0,
+        linux::SO_RCVLOWAT => {
+            // A negative number is as much as can be.
+            options.receive_least = value.clamp(1, i32::MAX as u32);
+        }
         _ => return Err(Errno::ENOPROTOOPT),
     }
     Ok(())
@@ -126,6 +144,13 @@ fn value(k: &Kernel, cx: &Cx, id: SocketId, option: u32) -> Result<Vec<u8>, Errn
         linux::SO_RCVBUF => options.receive_limit as u32,
         linux::SO_PASSCRED => u32::from(options.pass_credentials),
         linux::SO_REUSEADDR => u32::from(options.reuse_address),
+        linux::SO_KEEPALIVE => u32::from(options.keep_alive),
+        linux::SO_BROADCAST => u32::from(options.broadcast),
+        linux::SO_RCVLOWAT => options.receive_least,
+        linux::SO_LINGER => {
+            let (is_on, seconds) = options.linger;
+            return Ok([u32::from(is_on).to_le_bytes(), seconds.to_le_bytes()].concat());
+        }
         linux::SO_RCVTIMEO | linux::SO_RCVTIMEO_NEW => {
             return Ok(timeval(options.receive_timeout));
         }

@@ -22,6 +22,8 @@ pub mod handler;
 #[allow(unsafe_code)]
 pub mod memory;
 #[allow(unsafe_code)]
+pub mod messages;
+#[allow(unsafe_code)]
 pub mod own;
 #[allow(unsafe_code)]
 pub mod queue;

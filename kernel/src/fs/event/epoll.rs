@@ -215,6 +215,19 @@ pub fn modify(st: &mut Store, id: FileId, target: Target, interest: Interest) ->
     Ok(())
 }
 
+/// Watches something else of an item's file, if it is not watched already: a socket that was
+/// connected has another end.
+pub fn rewatch(fs: &mut Fs, waits: &mut Waits, id: FileId, target: Target, keys: Keys) {
+    let epoll = fs.epoll_mut(id).ok();
+    let item = epoll.and_then(|epoll| epoll.items.get_mut(&target));
+    let Some(item) = item.filter(|item| item.keys != keys) else {
+        return;
+    };
+    unwatch(waits, item, id, target);
+    item.keys = keys;
+    watch(waits, item, id, target);
+}
+
 /// Takes an item out (EPOLL_CTL_DEL).
 ///
 /// # Errors

@@ -6,7 +6,7 @@ pub mod epoll;
 mod timer;
 
 pub use counter::Counter;
-pub use epoll::{Epoll, Interest, Keys, Target, add, modify, remove, spread};
+pub use epoll::{Epoll, Interest, Keys, Target, add, modify, remove, rewatch, spread};
 pub use timer::{Setting, Timer, expire, next_deadline, set, settle};
 
 use super::home::{self, Home};

@@ -34,6 +34,7 @@ pub const CASES: &[Case] = &[
     ("events/epoll-nested", nested),
     ("events/epoll-nested-edge", nested_edge),
     ("events/epoll-loops", loops),
+    ("events/epoll-connected-later", connected_later),
     ("events/epoll-exclusive", exclusive),
     ("events/epoll-exclusive-arguments", exclusive_arguments),
     ("events/epoll-wakes-up", wakes_up),
@@ -181,6 +182,45 @@ fn modify() -> Verdict {
     same("room", events(&set, 4, 0)?, vec![(WRITE, 2)])?;
     change(EventFlags::empty()).told("modify")?;
     same("nothing asked for", now(&set)?, vec![])
+}
+
+/// A socket is watched before it has another end, whose reading makes room.
+fn connected_later() -> Verdict {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+    use rustix::net::{accept, bind, connect, listen, socket_with};
+    let socket = || {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).told("socket")
+    };
+    let name = format!("probe-later-{}", std::process::id());
+    let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).told("address")?;
+    let (listener, one, set) = (socket()?, socket()?, epoll()?);
+    watch(&set, &one, 1, EventFlags::OUT).told("add")?;
+    watch(&set, &listener, 2, EventFlags::IN).told("add")?;
+    same("both hang", now(&set)?, vec![1, 2])?;
+    bind(&listener, &address).told("bind")?;
+    listen(&listener, 1).told("listen")?;
+    connect(&one, &address).told("connect")?;
+    let other = accept(&listener).told("accept")?;
+    let mut sent = 0;
+    while let Ok(some) = rustix::io::write(&one, &[0; 4096]) {
+        sent += some;
+    }
+    same("no room, nobody", now(&set)?, vec![])?;
+    let pid = child(|| {
+        pause_ms(20);
+        let mut room = vec![0; 65536];
+        let mut left = sent;
+        while left > 0 {
+            match rustix::io::read(&other, &mut room) {
+                Ok(got) if got > 0 => left = left.saturating_sub(got),
+                _ => return 1,
+            }
+        }
+        0
+    })?;
+    same("room", events(&set, 4, 5000)?, vec![(WRITE, 1)])?;
+    same("reader", ended(pid)?.exit_status(), Some(0))
 }
 
 fn control_errors() -> Verdict {

@@ -41,6 +41,7 @@ mod scheduling;
 mod setid;
 mod signalfds;
 mod signals;
+mod socket_many;
 mod socket_messages;
 mod socket_names;
 mod sockets;
@@ -100,6 +101,7 @@ const AREAS: &[&[Case]] = &[
     sockets::CASES,
     system::CASES,
     socket_names::CASES,
+    socket_many::CASES,
     socket_messages::CASES,
     xattrs::CASES,
     opening::CASES,

@@ -30,6 +30,16 @@ pub const CASES: &[Case] = &[
     ("opening/permissions", permissions),
     ("opening/mode-and-umask", mode_and_umask),
     ("opening/busy-programs", busy_programs),
+    ("opening/no-files-among-terminals", || {
+        let path = Path::new("/dev/pts/none");
+        fails("missing", opens(path, RDWR), Errno::NOENT)?;
+        fails("made", opens(path, RDWR | CREAT), Errno::ACCESS)?;
+        fails(
+            "made alone",
+            opens(path, RDWR | CREAT | EXCL),
+            Errno::ACCESS,
+        )
+    }),
 ];
 
 /// A path as the raw calls want it.

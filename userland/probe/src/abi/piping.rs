@@ -14,6 +14,7 @@ use super::{Case, Told, Verdict, check, fails, same};
 pub const CASES: &[Case] = &[
     ("content/descriptor-commands", descriptor_commands),
     ("content/pipe-size", pipe_size),
+    ("content/pipe-grows-for-writers", pipe_grows_for_writers),
     ("content/pipe-packets", pipe_packets),
 ];
 
@@ -39,6 +40,20 @@ fn descriptor_commands() -> Verdict {
             Errno::INVAL,
         )
     })
+}
+
+fn pipe_grows_for_writers() -> Verdict {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).told("pipe")?;
+    same("smallest", fcntl(writer.as_fd(), 1031, 4096), Ok(4096))?;
+    let pid = super::child(|| {
+        let written = rustix::io::write(&writer, &[7; 10_000]);
+        i32::from(written != Ok(10_000))
+    })?;
+    while rustix::io::ioctl_fionread(&reader).told("ioctl")? < 4096 {
+        berth_sys::audit::pause_ms(1);
+    }
+    same("larger", fcntl(reader.as_fd(), 1031, 65536), Ok(65536))?;
+    same("writer", super::ended(pid)?.exit_status(), Some(0))
 }
 
 fn pipe_size() -> Verdict {
