@@ -138,7 +138,12 @@ pub fn cases() -> Vec<Case> {
         },
         Case {
             name: "inside_wild_calls",
-            run: |door| tap(door, "probe wild 1"),
+            run: |door| {
+                let number = |name, usual: &str| std::env::var(name).unwrap_or(usual.into());
+                let seed = number("BERTH_WILD_SEED", "1");
+                let count = number("BERTH_WILD_COUNT", "60000");
+                tap(door, &format!("probe wild --seed {seed} --count {count}"))
+            },
         },
         Case {
             name: "inside_cycle",

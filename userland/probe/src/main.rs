@@ -29,7 +29,8 @@ usage: probe COMMAND
                          sockets, events or tasks; exits with 3 once the kernel says no
   abi NAME|all           behaviour of the kernel's calls, as TAP
   abi list               the names
-  wild [SEED [ROUNDS]]   every system call with wild arguments, as TAP
+  wild --seed N --count M
+                         so many system calls with wild arguments, as TAP
   cycle N                a container's life N times: nothing may be left over, as TAP
   icount-cycle           what one such life costs, on the control channel
   audit                  the kernel's counts of its objects, as JSON
@@ -78,9 +79,7 @@ fn run(words: &[&str]) -> Done {
             let code = abi::exit_by_tid(number.parse().unwrap_or(0));
             Err(Failure(code as u8, String::new()))
         }
-        ["wild"] => wild::run(1, 1),
-        ["wild", seed] => wild::run(number(seed)?, 1),
-        ["wild", seed, rounds] => wild::run(number(seed)?, number(rounds)?),
+        ["wild", "--seed", seed, "--count", count] => wild::run(number(seed)?, number(count)?),
         ["cycle", count] => cycle::repeat(number(count)?),
         ["icount-cycle"] => cycle::measure(),
         ["audit"] => audit::print(),

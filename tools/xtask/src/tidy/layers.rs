@@ -5,16 +5,17 @@ use super::{Findings, Source};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Our crates and which of ours each may use. A crate that is not listed is a finding: a new layer needs a decision.
-const CRATES: [(&str, &[&str]); 13] = [
+const CRATES: [(&str, &[&str]); 14] = [
     ("berth-oci", &[]),
     ("berth-abi", &[]),
     ("berth-kernel", &["berth-abi", "berth-oci"]),
     ("berth-x86_64", &["berth-abi", "berth-kernel"]),
-    ("berth-sim", &["berth-abi", "berth-kernel"]),
-    ("berth-sys", &["berth-abi"]),
+    ("berth-sim", &["berth-abi", "berth-kernel", "berth-wild"]),
+    ("berth-wild", &["berth-abi"]),
+    ("berth-sys", &["berth-abi", "berth-wild"]),
     ("berth-init", &["berth-abi", "berth-sys"]),
     ("berth-oci-shim", &["berth-abi", "berth-sys"]),
-    ("berth-probe", &["berth-abi", "berth-sys"]),
+    ("berth-probe", &["berth-abi", "berth-sys", "berth-wild"]),
     ("berth-programs", &[]),
     ("berth-threads", &[]),
     ("berth-tests", &[]),
