@@ -240,8 +240,10 @@ calls! {
     295 preadv: Fd Vector Count Offset Number;
     296 pwritev: Fd Vector Count Offset Number;
     297 rt_tgsigqueueinfo: Pid Pid Signal Info;
+    299 recvmmsg: Fd Header Count MESSAGE Time;
     302 prlimit64: Pid Count Limit Buffer;
     306 syncfs: Fd;
+    307 sendmmsg: Fd Header Count MESSAGE;
     308 setns: Fd CLONE;
     309 getcpu: Buffer Buffer;
     316 renameat2: Dir Path Dir Path Count;
@@ -268,4 +270,5 @@ calls! {
     1029 container_list: Container CONTAINER_SIZE;
     1030 container_wait: Container CONTAINER_SIZE;
     1031 container_audit: Container CONTAINER_SIZE;
+    1032 container_stats: Container CONTAINER_SIZE;
 }

@@ -10,7 +10,7 @@ use berth_sys::files::{ByDescriptor, ByPath, by_descriptor, by_path};
 use berth_sys::memory::{Region, Sharing};
 use berth_sys::signals::{self, Action};
 use berth_sys::timers;
-use rustix::fs::{FallocateFlags, fallocate, sendfile};
+use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::{Errno, ReadWriteFlags, preadv, preadv2, pwritev, pwritev2, readv, writev};
 use rustix::pipe::{PipeFlags, pipe_with};
 
