@@ -278,6 +278,7 @@ impl Kernel {
                 crate::container::alone(self, m, id);
                 None
             }
+            Job::Config(config) => crate::container::forget_step(config).map(Job::Config),
         };
         if let Some(rest) = rest {
             self.work.put_back(rest);

@@ -14,6 +14,8 @@ pub enum Job {
     Namespace(crate::task::exit::EndOfNamespace),
     /// Carry an operation on a container on whose caller has ended.
     Container(crate::container::ContainerId),
+    /// Free a large configuration.
+    Config(alloc::boxed::Box<berth_oci::OciConfig>),
 }
 
 /// Jobs waiting, first come first.

@@ -41,10 +41,15 @@ pub const CONTAINER_WAIT: u64 = FIRST + 6;
 /// `container_audit`: compares the counts of kernel objects with `out`, an earlier
 /// [`AuditRecord`]; writes the present one to `out`. Returns the bytes written.
 pub const CONTAINER_AUDIT: u64 = FIRST + 7;
-
 /// `container_stats`: writes a [`StatsRecord`] to `out`. Returns the bytes written, or those needed
 /// when `out_len` is 0; ERANGE when it is too small.
 pub const CONTAINER_STATS: u64 = FIRST + 8;
+/// `container_plan`: tells what create, start and delete of a container with the text `config`
+/// would do, without doing it. Writes lines to `out`, each of four fields that tabs separate:
+/// `create`, `start` or `delete`, requirements of the specification, the step, what undoes it; at
+/// last, for every value that create would refuse, `refused`, key, value, reason. Returns the
+/// bytes written, or those needed when `out_len` is 0; ERANGE when it is too small.
+pub const CONTAINER_PLAN: u64 = FIRST + 9;
 
 /// [`CONTAINER_DELETE`]: kill first, succeed when there is no such container.
 pub const DELETE_FORCE: u64 = 1;
@@ -73,11 +78,11 @@ pub struct ContainerCall {
     pub error_len: u64,
     /// Written by the kernel: bytes at `error`.
     pub error_used: u64,
-    /// CREATE: the configuration text.
+    /// CREATE, PLAN: the configuration text.
     pub config: u64,
-    /// CREATE: its length.
+    /// CREATE, PLAN: its length.
     pub config_len: u64,
-    /// Where results go (STATE, LIST, WAIT, AUDIT, STATS).
+    /// Where results go (STATE, LIST, WAIT, AUDIT, STATS, PLAN).
     pub out: u64,
     /// Room at `out`.
     pub out_len: u64,

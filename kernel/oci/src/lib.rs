@@ -75,10 +75,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! `examples/toy.rs` is a whole kernel in 150 lines: it implements [`Platform`] and runs lives
+//! with hooks of all six kinds, one that fails, and its undo.
+//!
 //! # Cargo features
 //!
 //! `alloc` (default): everything that needs a heap. Without it there are the lifecycle,
 //! container ids, namespace and hook kinds, mount options, features and the state document.
+
+// The examples of the page that comes with the package.
+#[cfg(all(doctest, feature = "alloc"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

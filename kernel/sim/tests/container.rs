@@ -4,7 +4,7 @@
 
 use berth_abi::{AuditRecord, exit};
 use berth_kernel::arena::forgive;
-use berth_kernel::container::{self, Create, Trouble};
+use berth_kernel::container::{self, Create, Text, Trouble};
 use berth_kernel::disturb::Kind;
 use berth_kernel::error::{Errno, Stop};
 use berth_kernel::machine::{Trap, UserRegs};
@@ -86,7 +86,7 @@ fn call<T>(
 ) -> Result<T, String> {
     let task = init(sim);
     let mut resume = None;
-    for _ in 0..100 {
+    for _ in 0..1000 {
         let now = sim.machine.time;
         let mut cx = Cx {
             m: &mut sim.machine,
@@ -112,21 +112,15 @@ fn call<T>(
 }
 
 fn create(sim: &mut Sim, config: &str) -> Result<u64, String> {
-    call(sim, |k, cx, resume| match resume {
-        Some(resume) => container::create_go_on(k, cx, resume),
-        None => {
-            let config = config.as_bytes();
-            container::create(
-                k,
-                cx,
-                Create {
-                    id: "c",
-                    bundle_fd: 0,
-                    config,
-                },
-            )
-        }
-    })
+    call(sim, |k, cx, _| container::create(k, cx, request(config)))
+}
+
+fn request(config: &str) -> Create<'_> {
+    Create {
+        id: "c",
+        bundle_fd: 0,
+        config: Text::Here(config.as_bytes()),
+    }
 }
 
 fn start(sim: &mut Sim) -> Result<(), String> {
@@ -295,7 +289,8 @@ fn begin<T>(
     let task = init(sim);
     let mut resume: Option<Resume> = None;
     // One that only gave others their turn goes on.
-    while resume.is_none_or(|resume| resume.deadline.is_some()) {
+    let mut again = true;
+    while again {
         let now = sim.machine.time;
         let mut cx = Cx {
             m: &mut sim.machine,
@@ -304,7 +299,10 @@ fn begin<T>(
             resume,
         };
         match call(&mut sim.kernel, &mut cx, resume) {
-            Err(Trouble::Stop(Stop::Wait(pending))) => resume = Some(pending.resume),
+            Err(Trouble::Stop(Stop::Wait(pending))) => {
+                again = pending.turn || pending.resume.deadline.is_some();
+                resume = Some(pending.resume);
+            }
             _ => panic!("the call does not wait"),
         }
         settle(sim);
@@ -312,17 +310,7 @@ fn begin<T>(
 }
 
 fn begin_create(sim: &mut Sim, config: &str) {
-    begin(sim, |k, cx, resume| match resume {
-        Some(resume) => container::create_go_on(k, cx, resume),
-        None => {
-            let request = Create {
-                id: "c",
-                bundle_fd: 0,
-                config: config.as_bytes(),
-            };
-            container::create(k, cx, request)
-        }
-    });
+    begin(sim, |k, cx, _| container::create(k, cx, request(config)));
 }
 
 #[test]
@@ -454,5 +442,146 @@ fn what_cannot_be_enforced_is_refused_by_name() {
         assert_eq!(count(&sim), before, "{line}");
     }
     assert_eq!(Errno::ENOENT.text(), "no such file or directory");
+    forgive(sim.kernel);
+}
+
+/// The second create of an id is refused whenever it comes, and the first goes on.
+#[test]
+fn l02_an_id_belongs_to_one_container() {
+    let mut sim = system();
+    let before = count(&sim);
+    create(&mut sim, CONFIG).unwrap();
+    let twice = create(&mut sim, CONFIG).unwrap_err();
+    assert_eq!(twice, "container with id \"c\" already exists");
+    start(&mut sim).unwrap();
+    assert_eq!(ended(&mut sim), Ok((exit::CODE, 7)));
+    delete(&mut sim, false).unwrap();
+    settle(&mut sim);
+    assert_eq!(count(&sim), before);
+    forgive(sim.kernel);
+}
+
+#[test]
+fn l20_a_running_container_cannot_be_deleted() {
+    let mut sim = system();
+    create(
+        &mut sim,
+        &CONFIG.replace("process_arg=/1", "process_arg=/4"),
+    )
+    .unwrap();
+    start(&mut sim).unwrap();
+    assert_eq!(
+        delete(&mut sim, false),
+        Err("container still running".into())
+    );
+    assert_eq!(ended(&mut sim), Err("the container is not stopped".into()));
+    delete(&mut sim, true).unwrap();
+    settle(&mut sim);
+    forgive(sim.kernel);
+}
+
+/// A configuration that takes hundreds of turns.
+fn large() -> String {
+    let mut text = String::from(CONFIG);
+    for n in 0..2000 {
+        text.push_str(&format!("process_env=NAME{n}=value\nprocess_arg={n}\n"));
+        text.push_str(&format!("annotation=org.example.{n}=value\n"));
+    }
+    text
+}
+
+#[test]
+fn a_large_configuration_comes_in_by_turns_and_leaves_nothing_behind() {
+    let mut sim = system();
+    let before = count(&sim);
+    let text = large();
+    let good = turns_of(&mut sim, &text);
+    assert!(good.0 > 200, "{} turns", good.0);
+    good.1.unwrap();
+    delete(&mut sim, true).unwrap();
+    settle(&mut sim);
+    assert_eq!(count(&sim), before);
+    for (bad, named) in [
+        (format!("{text}garbage"), "garbage"),
+        (format!("{text}root_path=again"), "root_path"),
+        (format!("{text}memory_limit=4096"), "memory_limit"),
+        (
+            text.replace("root_path=bin", "root_path=nowhere"),
+            "nowhere",
+        ),
+    ] {
+        let (_, result) = turns_of(&mut sim, &bad);
+        assert!(result.unwrap_err().contains(named));
+        settle(&mut sim);
+        assert_eq!(sim.kernel.containers.drafts(), 0);
+        assert_eq!(count(&sim), before);
+    }
+    forgive(sim.kernel);
+}
+
+/// Creates a container; how many turns that took besides its result.
+fn turns_of(sim: &mut Sim, config: &str) -> (u32, Result<u64, String>) {
+    let mut turns = 0;
+    let result = call(sim, |k, cx, _| {
+        turns += 1;
+        container::create(k, cx, request(config))
+    });
+    (turns, result)
+}
+
+/// Whenever the creator dies while its configuration comes in.
+#[test]
+fn a_dying_caller_leaves_no_half_of_a_configuration() {
+    let mut sim = system();
+    let before = count(&sim);
+    let text = large();
+    for turns in [1, 2, 10, 100, 250] {
+        let task = init(&sim);
+        let mut resume = None;
+        for _ in 0..turns {
+            let now = sim.machine.time;
+            let m = &mut sim.machine;
+            let mut cx = Cx {
+                m,
+                now,
+                task,
+                resume,
+            };
+            let waits = container::create(&mut sim.kernel, &mut cx, request(&text));
+            let Err(Trouble::Stop(Stop::Wait(pending))) = waits else {
+                panic!("turn {turns}: {waits:?}");
+            };
+            resume = Some(pending.resume);
+        }
+        assert_eq!(sim.kernel.containers.drafts(), 1);
+        assert!(sim.kernel.containers.is_empty(), "nothing to be seen");
+        container::caller_ended(&mut sim.kernel, task);
+        assert_eq!(sim.kernel.containers.drafts(), 0);
+        settle(&mut sim);
+        assert_eq!(count(&sim), before);
+    }
+    forgive(sim.kernel);
+}
+
+#[test]
+fn a_plan_is_told_without_a_container() {
+    let mut sim = system();
+    let before = count(&sim);
+    let explain = |sim: &mut Sim, text: &str| {
+        call(sim, |k, cx, _| {
+            container::explain(k, cx, &Text::Here(text.as_bytes()), (0, 0))
+        })
+    };
+    let plain = explain(&mut sim, CONFIG).unwrap();
+    let more = explain(&mut sim, &format!("{CONFIG}process_exec_cpus_final=0\n")).unwrap();
+    let line = "refused\tprocess_exec_cpus_final\t0\t\
+                this kernel does not support CPU affinity of processes added by exec\n";
+    assert_eq!(more, plain + line.len() as u64);
+    assert_eq!(explain(&mut sim, &large()), Ok(plain));
+    let error = explain(&mut sim, "nonsense").unwrap_err();
+    assert!(error.contains("expected key=value"), "{error}");
+    settle(&mut sim);
+    assert_eq!(sim.kernel.containers.drafts(), 0);
+    assert_eq!(count(&sim), before);
     forgive(sim.kernel);
 }

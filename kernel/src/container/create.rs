@@ -1,14 +1,14 @@
 //! `container_create`: from a text and a directory to a container that waits for `start`.
 
+use super::draft::{self, Text};
 use super::life::{self, Life};
 use super::steps::{Made, Token, Undo};
 use super::{Container, ContainerId, Trouble, drive, hook, program, record};
 use crate::arena::{Arena, Held};
-use crate::cgroup::GroupId;
+use crate::cgroup::{Charge, GroupId};
 use crate::error::Errno;
 use crate::fs::{HeldPos, Pos};
 use crate::task::TaskId;
-use crate::wait::Resume;
 use crate::work::Job;
 use crate::{Cx, Kernel};
 use alloc::boxed::Box;
@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use berth_abi::ExitRecord;
 use berth_oci::{
     ContainerId as Name, Feature, FeatureSet, OciConfig, OciLifecycleState, Operation, Outcome,
-    Plan, Refusal, RefusalKind, Verb, plan,
+    Plan, Planning, Refusal, RefusalKind, Verb,
 };
 
 /// What a create is asked for.
@@ -28,7 +28,7 @@ pub struct Create<'a> {
     /// The bundle directory, a descriptor of the caller.
     pub bundle_fd: i32,
     /// The configuration text.
-    pub config: &'a [u8],
+    pub config: Text<'a>,
 }
 
 /// What this kernel enforces; everything else is refused by name.
@@ -123,43 +123,40 @@ impl From<Problem> for Trouble {
     }
 }
 
-/// `container_create`: checks, plans, inserts the container and begins.
+/// `container_create`: reads, checks and plans in turns, inserts the container and begins.
 ///
 /// # Errors
 /// Refused: a bad id or text, a value this kernel does not enforce, an id in use, a step that
-/// failed; nothing is left behind then (E-1). Waits while hooks run.
+/// failed; nothing is left behind then (E-1). Waits for its turns, and while hooks run.
 pub fn create(k: &mut Kernel, cx: &mut Cx, request: Create) -> Result<u64, Trouble> {
-    let name =
-        Name::new(request.id).map_err(|e| Trouble::refused(Errno::EINVAL, format!("{e}")))?;
-    if k.containers.by_name.contains_key(&name) {
-        let text = format!("container with id \"{}\" already exists", request.id);
-        return Err(Trouble::refused(Errno::EEXIST, text));
+    match cx.resume {
+        None => _ = free_name(k, request.id)?,
+        Some(_) if draft::is_under_way(k, cx.task) => {}
+        Some(resume) => return go_on(k, cx, drive::id_of(resume)),
     }
-    let config = OciConfig::parse_bytes(request.config)
-        .map_err(|e| Trouble::refused(Errno::EINVAL, format!("{e}")))?;
-    let plan = plan(&config, FEATURES).map_err(refusal)?;
-    let operation = operation(plan)?;
-    let (runtime, bundle) = drive::runtime_of(k, cx.task, Some(request.bundle_fd))?;
-    let work = Work {
-        verb: Verb::MarkCreated,
-        operation,
-        caller: Some(cx.task),
-        runtime,
-        build: Build::default(),
-        hook: None,
-        stopping: false,
-        outcome: None,
+    let (config, planning) = draft::planned(k, cx, &request.config)?;
+    let id = match prepare(k, cx, &request, &config, planning) {
+        Ok(prepared) => insert(k, cx, config, prepared),
+        Err(trouble) => {
+            draft::forget(k, config);
+            // What ran out of memory begins again.
+            cx.resume = None;
+            return Err(trouble);
+        }
     };
-    let id = insert(k, cx, name, config, bundle, work)?;
     go_on(k, cx, id)
 }
 
-/// The create of a caller that had to wait.
-///
-/// # Errors
-/// As [`create`].
-pub fn create_go_on(k: &mut Kernel, cx: &mut Cx, resume: Resume) -> Result<u64, Trouble> {
-    go_on(k, cx, drive::id_of(resume))
+/// An id that no container has.
+fn free_name(k: &Kernel, id: &str) -> Result<Name, Trouble> {
+    let name = Name::new(id).map_err(|e| Trouble::refused(Errno::EINVAL, format!("{e}")))?;
+    match k.containers.by_name.contains_key(&name) {
+        false => Ok(name),
+        true => {
+            let text = format!("container with id \"{id}\" already exists");
+            Err(Trouble::refused(Errno::EEXIST, text))
+        }
+    }
 }
 
 fn go_on(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<u64, Trouble> {
@@ -174,66 +171,82 @@ fn go_on(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<u64, Trouble> {
     }
 }
 
-/// Puts a container in state `creating` into the tables.
-fn insert(
-    k: &mut Kernel,
-    cx: &mut Cx,
+/// All that a container in state `creating` needs, to be put into the tables.
+struct Prepared {
     name: Name,
-    config: OciConfig,
     bundle: String,
     work: Work,
-) -> Result<ContainerId, Trouble> {
+    charge: Charge,
+    group: Held<GroupId>,
+}
+
+fn prepare(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    request: &Create,
+    config: &OciConfig,
+    planning: Planning,
+) -> Result<Prepared, Trouble> {
+    let name = free_name(k, request.id)?;
+    let operation = operation(planning.into_plan(config).map_err(refusal)?)?;
     let root = k.groups.root();
-    let cost = Arena::<ContainerId, Container>::COST + config_cost(&config);
-    let charge = match k.groups.charge(root, cost) {
-        Ok(charge) => charge,
-        Err(no_mem) => {
-            drive::release_runtime(k, work.runtime);
-            return Err(no_mem.into());
-        }
-    };
+    let cost = Arena::<ContainerId, Container>::COST.saturating_add(request.config.cost());
+    let charge = k.groups.charge(root, cost)?;
     let group = match k.groups.create(root) {
         Ok(group) => group,
         Err(no_mem) => {
             k.groups.give_back(charge);
-            drive::release_runtime(k, work.runtime);
             return Err(no_mem.into());
         }
     };
-    let container = Container {
-        name: name.clone(),
+    let (runtime, bundle) = match drive::runtime_of(k, cx.task, Some(request.bundle_fd)) {
+        Ok(side) => side,
+        Err(trouble) => {
+            k.groups.give_back(charge);
+            k.groups.release(group);
+            return Err(trouble);
+        }
+    };
+    let work = Work {
+        verb: Verb::MarkCreated,
+        operation,
+        caller: Some(cx.task),
+        runtime,
+        build: Build::default(),
+        hook: None,
+        stopping: false,
+        outcome: None,
+    };
+    Ok(Prepared {
+        name,
         bundle,
-        config: Box::new(config),
+        work,
+        charge,
+        group,
+    })
+}
+
+/// Puts a container in state `creating` into the tables.
+fn insert(k: &mut Kernel, cx: &mut Cx, config: Box<OciConfig>, prepared: Prepared) -> ContainerId {
+    let container = Container {
+        name: prepared.name.clone(),
+        bundle: prepared.bundle,
+        config,
         life: Life::new(),
         created: cx.m.wall(),
         init: None,
         init_task: None,
-        group: Some(group),
+        group: Some(prepared.group),
         exit: ExitRecord::default(),
-        work: Some(Box::new(work)),
+        work: Some(Box::new(prepared.work)),
         built: Vec::new(),
         made: Vec::new(),
     };
-    let held = k.containers.arena.insert(container, charge);
+    let held = k.containers.arena.insert(container, prepared.charge);
     let id = held.key();
-    k.containers.by_name.insert(name, held);
+    k.containers.by_name.insert(prepared.name, held);
     k.containers.callers.insert(cx.task, id);
-    Ok(id)
-}
-
-/// What a configuration costs beside its container: about its text.
-fn config_cost(config: &OciConfig) -> u32 {
-    let texts = config
-        .annotations
-        .iter()
-        .map(|(key, value)| key.len() + value.len() + 64);
-    let process = config
-        .process
-        .iter()
-        .flat_map(|p| p.args.iter().chain(&p.env))
-        .map(|s| s.len() + 32);
-    let total: usize = texts.chain(process).sum();
-    u32::try_from(total).unwrap_or(u32::MAX / 2)
+    id
 }
 
 pub(super) fn operation(plan: Plan) -> Result<Operation<Undo, Token, Problem>, Trouble> {
@@ -252,6 +265,7 @@ pub(super) fn refusal(refusal: Refusal) -> Trouble {
 /// A task that may have a create or delete in progress has ended. A create is undone (a fatal
 /// signal to the creator aborts it), a delete goes on; either without it, as queued work.
 pub fn caller_ended(k: &mut Kernel, task: TaskId) {
+    draft::abandon(k, task);
     let Some(id) = k.containers.callers.remove(&task) else {
         return;
     };

@@ -145,6 +145,7 @@ pub(super) fn forget(k: &mut Kernel, id: ContainerId) {
         if let Some(group) = container.group {
             k.groups.release(group);
         }
+        super::draft::forget(k, container.config);
     }
     k.waits.wake(WaitKey::Container(id));
 }

@@ -6,6 +6,7 @@
 mod create;
 mod delete;
 mod devices;
+mod draft;
 mod drive;
 mod hook;
 mod life;
@@ -16,8 +17,9 @@ mod start;
 mod stdio;
 mod steps;
 
-pub use create::{Create, FEATURES, caller_ended, create, create_go_on};
+pub use create::{Create, FEATURES, caller_ended, create};
 pub use delete::{delete, delete_go_on};
+pub use draft::{Text, abandon, explain, forget_step};
 pub use drive::alone;
 pub use hook::{ended as hook_ended, expire};
 pub use life::{init_ended, kill, wait};
@@ -79,6 +81,8 @@ pub struct Containers {
     by_name: HashMap<Name, Held<ContainerId>>,
     /// Tasks in the middle of an operation.
     callers: BTreeMap<TaskId, ContainerId>,
+    /// Tasks whose configuration is on its way in.
+    drafts: BTreeMap<TaskId, draft::Draft>,
     /// Hooks that run, by job number.
     hooks: BTreeMap<u64, ContainerId>,
     /// When they are out of time.
@@ -93,6 +97,11 @@ impl Containers {
     /// How many there are, in any state.
     pub fn len(&self) -> usize {
         self.arena.len()
+    }
+
+    /// How many configurations are on their way in.
+    pub fn drafts(&self) -> usize {
+        self.drafts.len()
     }
 
     /// Whether there are none.

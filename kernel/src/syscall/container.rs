@@ -1,7 +1,7 @@
 //! The container calls: one record in, one result out. Only for who runs containers.
 
 use super::Line;
-use crate::container::{self, Create, Trouble};
+use crate::container::{self, Create, Text, Trouble};
 use crate::error::{Call, Errno, Stop};
 use crate::mm::user::{self, UserOut};
 use crate::{Cx, Kernel};
@@ -9,9 +9,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use berth_abi::{self as abi, AuditRecord, ContainerCall, ExitRecord};
 use zerocopy::{FromBytes, IntoBytes};
-
-/// The longest configuration text in bytes.
-const CONFIG_MAX: u64 = 1 << 20;
 
 /// Handlers by call number, from [`abi::FIRST`].
 pub const CALLS: &[Line] = &[
@@ -24,6 +21,7 @@ pub const CALLS: &[Line] = &[
     (abi::CONTAINER_WAIT as u32, "container_wait", wait),
     (abi::CONTAINER_AUDIT as u32, "container_audit", audit),
     (abi::CONTAINER_STATS as u32, "container_stats", stats),
+    (abi::CONTAINER_PLAN as u32, "container_plan", plan),
 ];
 
 /// A call as decoded: its record, the id, and where the reason of a failure goes.
@@ -35,23 +33,20 @@ struct Request {
 }
 
 fn create(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let request = request(k, cx, a, 0)?;
-    let result = match cx.resume {
-        Some(resume) => container::create_go_on(k, cx, resume),
-        None => {
-            let config = config(k, cx, &request.record)?;
-            let bundle_fd = request.record.bundle_fd;
-            container::create(
-                k,
-                cx,
-                Create {
-                    id: &request.id,
-                    bundle_fd,
-                    config: &config,
-                },
-            )
-        }
+    let (request, config) = request_with_text(k, cx, a)?;
+    let create = Create {
+        id: &request.id,
+        bundle_fd: request.record.bundle_fd,
+        config,
     };
+    let result = container::create(k, cx, create);
+    answer(k, cx, &request, result)
+}
+
+fn plan(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
+    let (request, config) = request_with_text(k, cx, a)?;
+    let out = (request.record.out, request.record.out_len);
+    let result = container::explain(k, cx, &config, out);
     answer(k, cx, &request, result)
 }
 
@@ -161,21 +156,30 @@ fn request(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6], flags: u64) -> Result<Requ
     })
 }
 
-/// Reads the configuration text, in passes of 64 KiB.
-fn config(k: &mut Kernel, cx: &mut Cx, record: &ContainerCall) -> Result<Vec<u8>, Stop> {
-    if record.config_len > CONFIG_MAX {
-        return Err(Errno::E2BIG.into());
+/// The request of a call that reads a configuration in turns: a record that has become bad
+/// between two of them ends it.
+fn request_with_text(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    a: &[u64; 6],
+) -> Result<(Request, Text<'static>), Stop> {
+    let request = request(k, cx, a, 0);
+    let both = request.and_then(|request| Ok((text(&request.record)?, request)));
+    if let Err(Stop::Errno(_)) = both {
+        container::abandon(k, cx.task);
     }
-    let mut text = Vec::new();
-    text.try_reserve_exact(record.config_len as usize)
-        .map_err(|_| Errno::ENOMEM)?;
-    text.resize(record.config_len as usize, 0);
-    let mut at = record.config;
-    for part in text.chunks_mut(1 << 16) {
-        user::copy_in(k, cx, at, part)?;
-        at = at.saturating_add(part.len() as u64);
+    both.map(|(text, request)| (request, text))
+}
+
+/// Where the configuration text is.
+fn text(record: &ContainerCall) -> Result<Text<'static>, Errno> {
+    if record.config_len > berth_oci::config::TEXT_MAX as u64 {
+        return Err(Errno::E2BIG);
     }
-    Ok(text)
+    Ok(Text::Of {
+        addr: record.config,
+        len: record.config_len,
+    })
 }
 
 /// Turns trouble into an errno, and its text into the caller's buffer.

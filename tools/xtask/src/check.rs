@@ -1,6 +1,7 @@
 //! `cargo xtask check`: everything that must hold before a change is taken.
 
 use crate::build::bare_cargo;
+use crate::package;
 use crate::paths::Paths;
 use crate::process::run;
 use crate::setup;
@@ -13,12 +14,13 @@ use std::time::Instant;
 type Step = (&'static str, fn(&Paths) -> Result<()>);
 
 /// Cheap steps first.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("formatting", formatting),
     ("tidy", |paths| tidy::all(paths, false)),
     ("lints, host", host_lints),
     ("lints, kernel", kernel_lints),
     ("portable core", portable_core),
+    ("package of the core", package::check),
     ("documentation", documentation),
     ("tests, host", testing::host),
     ("tests, QEMU", |paths| testing::qemu(paths, None)),

@@ -14,6 +14,7 @@ mod explain;
 mod initramfs;
 mod judge;
 mod oracle;
+mod package;
 mod paths;
 mod payloads;
 mod process;

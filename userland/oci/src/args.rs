@@ -8,6 +8,7 @@ use lexopt::prelude::*;
 
 use crate::log::Format;
 use crate::options::{self, not_enforced};
+use crate::plan::Form;
 use crate::signals;
 
 /// Options before the command.
@@ -87,6 +88,13 @@ pub enum Command {
         once: bool,
         /// How long from one time to the next.
         interval: Duration,
+    },
+    /// Prints what the life of a container would be.
+    Plan {
+        /// The bundle directory.
+        bundle: PathBuf,
+        /// How it is printed.
+        form: Form,
     },
     /// Writes a `config.json`.
     Spec {
@@ -219,6 +227,14 @@ fn read_command(name: &str, parser: &mut lexopt::Parser) -> Read<Command> {
             once: options.stats,
             interval: options.interval.unwrap_or(Duration::from_secs(5)),
         },
+        "plan" => Command::Plan {
+            form: match (options.json, options.explain) {
+                (true, _) => Form::Json,
+                (false, true) => Form::Explained,
+                (false, false) => Form::Steps,
+            },
+            bundle: first.map_or_else(|| ".".into(), PathBuf::from),
+        },
         "spec" => Command::Spec {
             bundle: options.bundle.unwrap_or_else(|| ".".into()),
         },
@@ -255,6 +271,15 @@ mod tests {
             );
         }
         assert_eq!(run("create c"), Ok(Command::Create(create("c", ".", None))));
+        for (line, bundle, form) in [
+            ("plan", ".", Form::Steps),
+            ("plan --explain /b", "/b", Form::Explained),
+            ("plan /b --format json --explain", "/b", Form::Json),
+            ("plan --format text", ".", Form::Steps),
+        ] {
+            let bundle = bundle.into();
+            assert_eq!(run(line), Ok(Command::Plan { bundle, form }), "{line}");
+        }
         let expected = Command::Run {
             create: create("c", "/b", None),
             detach: true,

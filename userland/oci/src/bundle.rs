@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::commands::CONFIG_JSON;
+use crate::document::Refusal;
 use crate::{document, translate};
 
 /// The configuration in the kernel's own language; used as it is, in place of `config.json`.
@@ -23,13 +24,29 @@ pub fn configuration(directory: &Path) -> Result<Vec<u8>, String> {
     if let Some(text) = read(&directory.join(CONFIG_KV))? {
         return Ok(text);
     }
+    let text = translate::translate(&json(directory)?).map_err(|refusal| refusal.to_string())?;
+    Ok(text.into_bytes())
+}
+
+/// The same, and what is refused before it comes to the kernel.
+///
+/// # Errors
+/// There is none, or it cannot be read as a configuration.
+pub fn explained(directory: &Path) -> Result<(Vec<u8>, Vec<Refusal>), String> {
+    if let Some(text) = read(&directory.join(CONFIG_KV))? {
+        return Ok((text, Vec::new()));
+    }
+    let told = translate::explain(&json(directory)?);
+    let (text, refusals) = told.map_err(|refusal| refusal.to_string())?;
+    Ok((text.into_bytes(), refusals))
+}
+
+/// The `config.json` of the bundle `directory`.
+fn json(directory: &Path) -> Result<Value, String> {
     let path = directory.join(CONFIG_JSON);
     let text = read(&path)?
         .ok_or_else(|| format!("JSON specification file {} not found", path.display()))?;
-    let document =
-        document::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-    let text = translate::translate(&document).map_err(|refusal| refusal.to_string())?;
-    Ok(text.into_bytes())
+    document::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Where the configuration of the bundle `directory` has its root file system now, if it can be
@@ -100,6 +117,25 @@ mod tests {
             b"# mine\n root_path =/abs\nnonsense"
         );
         assert_eq!(rootfs(bundle).unwrap(), "/abs");
+    }
+
+    #[test]
+    fn an_explanation_has_every_refusal() {
+        let directory = tempfile::tempdir().unwrap();
+        let bundle = directory.path();
+        let text = r#"{"ociVersion":"1.0.2","root":{"path":"r"},"domainname":"d",
+            "linux":{"sysctl":{"a":"b"}}}"#;
+        write(bundle.join(CONFIG_JSON), text).unwrap();
+        assert!(configuration(bundle).is_err());
+        let (text, refusals) = explained(bundle).unwrap();
+        assert_eq!(text, b"oci_version=1.0.2\nroot_path=r\n");
+        let pointers: Vec<&str> = refusals.iter().map(|one| one.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/domainname", "/linux/sysctl/a"]);
+        write(bundle.join(CONFIG_KV), "root_path=x").unwrap();
+        assert_eq!(
+            explained(bundle).unwrap(),
+            (b"root_path=x".to_vec(), vec![])
+        );
     }
 
     #[test]

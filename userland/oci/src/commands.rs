@@ -11,7 +11,7 @@ use berth_sys::{Errno, forward};
 use crate::args::{Command, Create};
 use crate::log::Log;
 use crate::show::{self, Shown};
-use crate::{bundle, events, help, signals, spec};
+use crate::{bundle, events, help, plan, signals, spec};
 
 /// The configuration's file name in a bundle (B-1).
 pub const CONFIG_JSON: &str = "config.json";
@@ -39,6 +39,11 @@ pub fn execute(command: Command, log: &Log) -> Result<u8, String> {
         Command::Kill { id, signal, all } => kill(&id, signal, all)?,
         Command::Delete { id, force } => delete(&id, force, log)?,
         Command::List { json, quiet } => list(json, quiet)?,
+        Command::Plan { bundle, form } => {
+            let (text, accepted) = plan::text(&bundle, form)?;
+            print(&text)?;
+            return Ok(u8::from(!accepted));
+        }
         Command::Spec { bundle } => spec::write(&bundle)?,
         Command::Events { id, once, interval } => events::tell(&id, once, interval)?,
         Command::Help(topic) => print(&help::text(topic.as_deref())?)?,

@@ -14,6 +14,7 @@ commands:
    delete ID           remove a container
    list                print the containers
    events ID           print what a container uses
+   plan [BUNDLE]       print what create, start and delete would do
    spec                write a config.json
    help [COMMAND]      print this, or the options of a command
 
@@ -87,6 +88,18 @@ usage: oci events [options] ID
 
 Each line is JSON as runc prints it: type \"stats\", or \"oom\" when processes were killed because
 the container's memory ran out. Ends when the container has stopped.
+",
+    ),
+    (
+        "plan",
+        "\
+usage: oci plan [options] [BUNDLE]
+
+   --explain           with the requirements that each step fulfils, and what undoes it
+   --format, -f FORM   text or json (default: text)
+
+BUNDLE is a directory (default: the current one). Nothing is done. At the end comes every value
+that would be refused; the exit code is 0 if there is none, else 1.
 ",
     ),
     (

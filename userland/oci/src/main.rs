@@ -11,6 +11,7 @@ mod events;
 mod help;
 mod log;
 mod options;
+mod plan;
 mod properties;
 mod show;
 mod signals;

@@ -21,6 +21,7 @@ pub struct Options {
     pub quiet: bool,
     pub stats: bool,
     pub interval: Option<Duration>,
+    pub explain: bool,
     pub help: bool,
 }
 
@@ -61,6 +62,7 @@ pub fn grammar(
         "delete" => (&["force"], 1..=1),
         "list" => (&["format", "quiet"], 0..=0),
         "events" => (&["interval", "stats"], 1..=1),
+        "plan" => (&["explain", "format"], 0..=1),
         "spec" => (&["bundle", "rootless"], 0..=0),
         "help" => (&[], 0..=1),
         _ => return None,
@@ -116,7 +118,7 @@ fn long_name(command: &str, letter: char) -> Option<&'static str> {
         ("run", 'd') => "detach",
         ("kill", 'a') => "all",
         ("delete", 'f') => "force",
-        ("list", 'f') => "format",
+        ("list" | "plan", 'f') => "format",
         ("list", 'q') => "quiet",
         _ => return None,
     })
@@ -143,8 +145,9 @@ impl Options {
                         .ok_or_else(|| Usage(format!("invalid interval {text:?}; as in 5s")))?,
                 );
             }
+            "explain" => self.explain = true,
             "format" => match parser.value()?.string()?.as_str() {
-                "table" => self.json = false,
+                "table" | "text" => self.json = false,
                 "json" => self.json = true,
                 other => return Err(Usage(format!("invalid format option {other:?}"))),
             },

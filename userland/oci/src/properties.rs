@@ -131,16 +131,32 @@ const PROPERTIES: &[(&str, Standing)] = &[
 /// # Errors
 /// Names the property, or that an object or array stands where the specification has none.
 pub fn check(document: &At<'_>) -> Result<(), Refusal> {
-    walk(document, "")
+    walk(document, "", &mut Err)
 }
 
+/// All properties that ask for something this build does not enforce.
+///
+/// # Errors
+/// An object or array stands where the specification has none.
+pub fn refusals(document: &At<'_>) -> Result<Vec<Refusal>, Refusal> {
+    let mut found = Vec::new();
+    walk(document, "", &mut |refusal| {
+        found.push(refusal);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// What becomes of a property that is not enforced.
+type Refuse<'r> = &'r mut dyn FnMut(Refusal) -> Result<(), Refusal>;
+
 /// Checks what is at `at`; `pattern` is its pointer in the form of the table.
-fn walk(at: &At<'_>, pattern: &str) -> Result<(), Refusal> {
+fn walk(at: &At<'_>, pattern: &str, refuse: Refuse<'_>) -> Result<(), Refusal> {
     match standing(pattern) {
         Some(Enforced | Moot) => return Ok(()),
         Some(Unless(nothing)) => {
             return match first_request(at, nothing) {
-                Some(place) => Err(place.refuse("not enforced by this build")),
+                Some(place) => refuse(place.refuse("not enforced by this build")),
                 None => Ok(()),
             };
         }
@@ -157,11 +173,11 @@ fn walk(at: &At<'_>, pattern: &str) -> Result<(), Refusal> {
         return at
             .items()?
             .iter()
-            .try_for_each(|item| walk(item, &format!("{prefix}*")));
+            .try_for_each(|item| walk(item, &format!("{prefix}*"), refuse));
     }
     for (name, member) in at.members()? {
         let name = if free_names { "*" } else { name };
-        walk(&member, &format!("{prefix}{name}"))?;
+        walk(&member, &format!("{prefix}{name}"), refuse)?;
     }
     Ok(())
 }

@@ -23,8 +23,21 @@ type Done = Result<(), Refusal>;
 /// # Errors
 /// The first property that is wrong, not enforced, or that the text cannot express.
 pub fn translate(document: &serde_json::Value) -> Result<String, Refusal> {
+    properties::check(&At::root(document))?;
+    enforced(document)
+}
+
+/// The text of what is enforced, and what is not.
+///
+/// # Errors
+/// The first property that is wrong, or that the text cannot express.
+pub fn explain(document: &serde_json::Value) -> Result<(String, Vec<Refusal>), Refusal> {
+    let refusals = properties::refusals(&At::root(document))?;
+    Ok((enforced(document)?, refusals))
+}
+
+fn enforced(document: &serde_json::Value) -> Result<String, Refusal> {
     let config = At::root(document);
-    properties::check(&config)?;
     let mut text = Text(String::new());
     base(&config, &mut text)?;
     if let Some(process) = config.get("process")? {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 pub use berth_abi::StatsRecord;
 use berth_abi::{
     AuditRecord, CONTAINER_AUDIT, CONTAINER_CREATE, CONTAINER_DELETE, CONTAINER_KILL,
-    CONTAINER_LIST, CONTAINER_START, CONTAINER_STATE, CONTAINER_STATS, CONTAINER_WAIT,
+    CONTAINER_LIST, CONTAINER_PLAN, CONTAINER_START, CONTAINER_STATE, CONTAINER_STATS, CONTAINER_WAIT,
     DELETE_FORCE, ExitRecord, StateRecord, WAIT_NOHANG, exit, oom, status,
 };
 use rustix::fd::BorrowedFd;
@@ -357,6 +357,36 @@ pub fn stats(id: &str) -> Result<StatsRecord, Error> {
     };
     call(CONTAINER_STATS, request).into_result()?;
     Ok(record)
+}
+
+/// What create, start and delete of a container with this configuration would do, and every value
+/// that would be refused: lines of four fields, see [`CONTAINER_PLAN`].
+///
+/// # Errors
+/// The kernel's refusal of what is no configuration at all.
+pub fn plan(config: &[u8]) -> Result<String, Error> {
+    let mut room = vec![0u8; 1 << 15];
+    loop {
+        let request = Request {
+            config,
+            out: &mut room,
+            ..Request::default()
+        };
+        let used = match call(CONTAINER_PLAN, request).into_result() {
+            Err(error) if error.errno == Errno::RANGE => {
+                let request = Request {
+                    config,
+                    ..Request::default()
+                };
+                let needed = call(CONTAINER_PLAN, request).into_result()?;
+                room.resize(needed, 0);
+                continue;
+            }
+            used => used?,
+        };
+        let told = room.get(..used).ok_or_else(Error::malformed)?;
+        return String::from_utf8(told.to_vec()).map_err(|_| Error::malformed());
+    }
 }
 
 /// The kernel's counts of its objects.

@@ -14,7 +14,7 @@ pub struct Request<'a> {
     pub flags: u64,
     /// The container's id.
     pub id: &'a [u8],
-    /// CREATE: the configuration text.
+    /// CREATE, PLAN: the configuration text.
     pub config: &'a [u8],
     /// Where results go.
     pub out: &'a mut [u8],

@@ -184,7 +184,21 @@ struct Field<'a, 'f> {
 
 impl fmt::Write for Field<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|c| self.write_char(c))
+        let mut rest = text;
+        while !rest.is_empty() {
+            // Most of a text is plain, and goes in one piece.
+            let plain = |byte: &u8| matches!(*byte, b' '..=b'~');
+            let length = rest.bytes().take(self.left).take_while(plain).count();
+            let (piece, others) = rest.split_at(length);
+            self.out.write_str(piece)?;
+            self.left = self.left.saturating_sub(length);
+            let mut chars = others.chars();
+            if let Some(c) = chars.next() {
+                self.write_char(c)?;
+            }
+            rest = chars.as_str();
+        }
+        Ok(())
     }
 
     fn write_char(&mut self, c: char) -> fmt::Result {
@@ -194,7 +208,7 @@ impl fmt::Write for Field<'_, '_> {
         };
         self.left = left;
         match c {
-            '"' | '\'' | '\\' => self.out.write_char(c),
+            ' '..='~' => self.out.write_char(c),
             c => write!(self.out, "{}", c.escape_debug()),
         }
     }

@@ -74,7 +74,10 @@ const PROC_FILES: &[&str] = &[
 
 impl Planner<'_> {
     pub(super) fn mount(&mut self, i: usize) -> Result<bool, Refusal> {
+        /// Options that are as much work as an entry.
+        const OPTIONS: usize = 16;
         self.each(&self.config.mounts, i, |p, mount| {
+            p.effort = mount.options.len() / OPTIONS;
             let step = p.mount_step(i, mount)?;
             p.push(Step::Mount(step))
         })

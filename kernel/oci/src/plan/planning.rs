@@ -65,13 +65,20 @@ impl Planning {
         if self.section == 0 && self.item == 0 {
             self.steps.try_reserve_exact(most_steps(config))?;
         }
-        for _ in 0..items {
+        let mut left = items;
+        while let Some(less) = left.checked_sub(1) {
             let Some(section) = CREATE.get(self.section) else {
                 return Ok(false);
             };
             let item = self.item;
-            let mut planner = Planner { config, made: self };
-            let more = match section(&mut planner, item) {
+            let mut planner = Planner {
+                config,
+                made: self,
+                effort: 0,
+            };
+            let added = section(&mut planner, item);
+            left = less.saturating_sub(planner.effort);
+            let more = match added {
                 Ok(more) => more,
                 // What is left of the item is not looked at, but the next one is.
                 Err(refusal) => {
@@ -144,6 +151,8 @@ fn most_steps(config: &OciConfig) -> usize {
 pub(super) struct Planner<'c> {
     pub(super) config: &'c OciConfig,
     made: &'c mut Planning,
+    /// How many entries more an item is worth.
+    pub(super) effort: usize,
 }
 
 impl<'c> Planner<'c> {

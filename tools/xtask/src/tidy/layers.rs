@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Our crates and which of ours each may use. A crate that is not listed is a finding: a new layer needs a decision.
 const CRATES: [(&str, &[&str]); 14] = [
     ("berth-oci", &[]),
+    ("berth-oci-fuzz", &["berth-oci"]),
     ("berth-abi", &[]),
     ("berth-kernel", &["berth-abi", "berth-oci"]),
     ("berth-x86_64", &["berth-abi", "berth-kernel"]),

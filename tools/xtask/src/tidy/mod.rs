@@ -3,6 +3,7 @@
 mod coverage;
 mod layers;
 mod manifests;
+mod rows;
 mod text;
 mod unsafety;
 
@@ -40,6 +41,7 @@ pub fn all(paths: &Paths, bless: bool) -> Result<()> {
     findings.extend(layers::check(&sources));
     findings.extend(layers::stale_exceptions(&sources));
     findings.extend(manifests::check(&sources));
+    findings.extend(rows::check(&sources));
     findings.extend(text::check(&sources));
     findings.extend(unsafety::check(&sources));
     findings.extend(coverage::check(&sources));
