@@ -76,19 +76,19 @@ pub fn cases() -> Vec<Case> {
 
 /// Two configurations of about 1 MiB: one of lists that are planned, one of what makes up a process; then lines as long as may be.
 const CONFIGURATIONS: &str = "mkdir -p /tmp/p/r /tmp/c/r; \
-    awk 'BEGIN { print \"root_path=r\\nnamespace=mount\\nprocess_arg=a\"; for (i = 0; i < 2000; i++) { \
+    awk 'BEGIN { print \"root_path=r\\nnamespace=mount\\nprocess_arg=a\"; for (i = 0; i < 1000; i++) { \
         print \"annotation=org.example.\" i \"=a\\\\:\\\\:\\\\:value\\nmount=/mount/\" i \":tmpfs:tmpfs:ro,nosuid,nodev,noexec,size=4k\"; \
         print \"masked_path=/path/\" i \"\\nreadonly_path=/path/\" i \"\\nsysctl=net.\" i \"=1\\nhook_prestart=/hook/\" i; \
         print \"hook_arg=a\\nhook_env=A=b\\ndevice=c:/dev/\" i \":1:3\\nprocess_additional_gid=\" i } }' >/tmp/p/config.kv; \
-    awk 'BEGIN { print \"root_path=r\\nnamespace=mount\"; for (i = 0; i < 2000; i++) { \
-        print \"annotation=org.example.\" i \"=value\" } for (i = 0; i < 30000; i++) { \
+    awk 'BEGIN { print \"root_path=r\\nnamespace=mount\"; for (i = 0; i < 1000; i++) { \
+        print \"annotation=org.example.\" i \"=value\" } for (i = 0; i < 25000; i++) { \
         print \"process_arg=\" i \"\\nprocess_env=N\" i \"=v\" } }' >/tmp/c/config.kv; \
     wc -c /tmp/p/config.kv /tmp/c/config.kv; oci plan --explain /tmp/p; oci plan /tmp/c; \
     for i in 1 2; do oci create -b /tmp/c c; oci delete c; done; echo nonsense >>/tmp/c/config.kv; oci create -b /tmp/c c; \
-    x=$(head -c 16000 /dev/zero | tr '\\0' :); y=$(head -c 1000 /dev/zero | tr '\\0' x); z=$y$y$y$y$y$y$y$y; \
+    x=$(head -c 4000 /dev/zero | tr '\\0' :); y=$(head -c 1000 /dev/zero | tr '\\0' x); w=$(head -c 63 /dev/zero | tr '\\0' x); z=$y$y$y$y$y$y$y$y; \
     ( echo root_path=r; echo namespace=mount; echo mount=/a:tmpfs:$x; echo \"annotation=a=$(echo $x | sed 's/::/\\\\:/g')\" ) >/tmp/p/config.kv; \
     oci plan /tmp/p; ( echo root_path=r; echo namespace=mount; echo process_arg=$z$z$z$z$z$z$z$z$z$z$z$z$z$z$z$z; \
-    for i in $(seq 1 200); do echo \"mount=/a:tmpfs:a:ro$(echo $y | sed 's/x/,ro/g')\"; done ) >/tmp/p/config.kv; oci plan /tmp/p";
+    for i in $(seq 1 200); do echo \"mount=/a:tmpfs:a:ro$(echo $w | sed 's/x/,ro/g')\"; done ) >/tmp/p/config.kv; oci plan /tmp/p";
 
 /// Runs a script and judges its costliest traps.
 fn affordable(door: &Door, script: &str) -> Result<(), Failure> {

@@ -24,6 +24,13 @@ macro_rules! features {
                 match self { $( Self::$variant => $key, )* }
             }
 
+            /// Why a value that needs it is refused.
+            pub(crate) const fn refusal(self) -> &'static str {
+                match self {
+                    $( Self::$variant => concat!("this kernel does not support ", $what), )*
+                }
+            }
+
             /// What it is, in words for messages.
             #[must_use]
             pub const fn what(self) -> &'static str {

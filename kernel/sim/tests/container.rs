@@ -483,8 +483,8 @@ fn l20_a_running_container_cannot_be_deleted() {
 /// A configuration that takes hundreds of turns.
 fn large() -> String {
     let mut text = String::from(CONFIG);
-    for n in 0..2000 {
-        text.push_str(&format!("process_env=NAME{n}=value\nprocess_arg={n}\n"));
+    for n in 0..1000 {
+        text.push_str(&format!("process_env=NAME{n}=value\nprocess_arg={n}\n").repeat(3));
         text.push_str(&format!("annotation=org.example.{n}=value\n"));
     }
     text

@@ -35,17 +35,21 @@ pub enum Text<'a> {
 }
 
 /// Bytes of the text, lines of it, entries of the configuration and lines of an explanation that
-/// one turn takes; and pieces that are freed at once. Each is some 100,000 instructions.
+/// one turn takes; pieces that are freed at once, and bytes by which the heap grows. Each is some
+/// 100,000 instructions.
 const BYTES: usize = 1 << 13;
-const LINES: usize = 24;
-const ENTRIES: usize = 24;
-const TOLD: usize = 24;
-const PIECES: usize = 256;
+const LINES: usize = 16;
+const ENTRIES: usize = 12;
+const TOLD: usize = 8;
+const PIECES: usize = 16;
+const GROWTH: usize = 1 << 15;
 
 /// A configuration on its way in.
 pub(super) struct Draft {
     /// Bytes of the text that were read.
     taken: u64,
+    /// Bytes of the heap that were made ready for what comes next.
+    room: usize,
     reader: Option<Box<ConfigReader>>,
     config: Option<Box<OciConfig>>,
     planning: Planning,
@@ -101,6 +105,7 @@ impl Draft {
         let charge = k.groups.charge(root, text.cost())?;
         Ok(Draft {
             taken: 0,
+            room: 0,
             reader: Some(Box::default()),
             config: None,
             planning,
@@ -113,13 +118,32 @@ impl Draft {
     /// Goes on to read and plan.
     fn turn(&mut self, k: &mut Kernel, cx: &mut Cx, text: &Text) -> Result<Turn, Trouble> {
         if self.reader.is_some() {
-            self.read(k, cx, text)?;
+            let len = usize::try_from(text.len()).unwrap_or(usize::MAX);
+            if self.has_room(k, cx, len.saturating_mul(6))? {
+                self.read(k, cx, text)?;
+            }
+            return Ok(Turn::More);
+        }
+        let config = self.config.as_deref().ok_or(Errno::EIO)?;
+        // The steps themselves, and what undoes or warns of each.
+        let bytes = Planning::bytes(config).saturating_mul(4);
+        if !self.planned && !self.has_room(k, cx, bytes)? {
             return Ok(Turn::More);
         }
         let config = self.config.as_deref().ok_or(Errno::EIO)?;
         let more = !self.planned && self.planning.advance(config, ENTRIES).map_err(refusal)?;
         self.planned = !more;
         Ok(if more { Turn::More } else { Turn::Done })
+    }
+
+    /// Lets the heap grow in turns before something large is allocated at once.
+    fn has_room(&mut self, k: &mut Kernel, cx: &mut Cx, bytes: usize) -> Result<bool, Trouble> {
+        if self.room >= bytes || bytes <= GROWTH {
+            return Ok(true);
+        }
+        self.room = bytes.min(self.room.saturating_add(GROWTH));
+        k.room_in_heap(cx.m, self.room)?;
+        Ok(false)
     }
 
     fn read(&mut self, k: &mut Kernel, cx: &mut Cx, text: &Text) -> Result<(), Trouble> {
@@ -143,6 +167,7 @@ impl Draft {
             Err((error, config)) => (config, Err(unreadable(error))),
         };
         self.config = Some(Box::new(config));
+        self.room = 0;
         result
     }
 

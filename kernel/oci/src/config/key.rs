@@ -4,7 +4,7 @@ use super::lexer::LINES_MAX;
 
 /// Most entries of a list in which each entry is work for whoever creates the container.
 /// The lists of plain text that make up a process have no limit but [`LINES_MAX`].
-pub const LIST_MAX: usize = 1 << 11;
+pub const LIST_MAX: usize = 1 << 10;
 
 /// How often a key may be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

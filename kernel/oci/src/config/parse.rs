@@ -40,11 +40,12 @@ pub struct ConfigReader {
     parser: Parser,
 }
 
-/// A line of more bytes is the last of its portion: long values cost as much as many lines.
-const LONG_LINE: usize = 1 << 10;
+/// So many elements of a list, and so many bytes, cost as much as a line.
+const ELEMENTS: usize = 4;
+const BYTES: usize = 1 << 8;
 
 impl ConfigReader {
-    /// Reads at most `lines` lines of `bytes`, fewer when one is long; what belongs to a line
+    /// Reads at most `lines` lines of `bytes`, fewer when some are long; what belongs to a line
     /// that has not ended is kept. Says how many bytes were taken: at least one, if there are
     /// any and `lines` is not 0.
     ///
@@ -52,16 +53,16 @@ impl ConfigReader {
     /// The first fault in the text, with its line. The reader is of no further use then.
     pub fn feed(&mut self, bytes: &[u8], lines: usize) -> Result<usize, ConfigError> {
         let mut all = 0usize;
-        for _ in 0..lines {
+        let mut left = lines;
+        while left > 0 {
             let rest = bytes.get(all..).unwrap_or_default();
             if rest.is_empty() {
                 break;
             }
             let (taken, ended) = self.lexer.take(rest)?;
             all = all.saturating_add(taken);
-            if ended && self.line()? > LONG_LINE {
-                break;
-            }
+            let cost = if ended { self.line()? } else { 1 };
+            left = left.saturating_sub(cost);
         }
         Ok(all)
     }
@@ -101,17 +102,17 @@ impl ConfigReader {
         self.parser.config
     }
 
-    /// Reads the line that has ended; says how long it is.
+    /// Reads the line that has ended; says as how many lines it counts.
     fn line(&mut self) -> Result<usize, ConfigError> {
-        let length = match self.lexer.line()? {
-            Some(line) => {
-                self.parser.line(line)?;
-                line.key.len().saturating_add(line.value.len())
-            }
-            None => 0,
-        };
+        let mut cost = 1usize;
+        if let Some(line) = self.lexer.line()? {
+            self.parser.line(line)?;
+            let commas = line.value.bytes().filter(|byte| *byte == b',').count();
+            cost = cost.saturating_add(commas / ELEMENTS);
+            cost = cost.saturating_add(line.value.len() / BYTES);
+        }
         self.lexer.clear();
-        Ok(length)
+        Ok(cost)
     }
 }
 

@@ -15,9 +15,9 @@ pub(crate) type Read<T> = Result<T, Fault>;
 pub(crate) const PATH_MAX: usize = 4095;
 
 /// Longest structured value in bytes.
-pub const STRUCTURED_MAX: usize = 1 << 14;
+pub const STRUCTURED_MAX: usize = 1 << 12;
 /// Most elements of a list within one value.
-pub const ELEMENTS_MAX: usize = 1 << 10;
+pub const ELEMENTS_MAX: usize = 1 << 6;
 
 /// How to write a separator that is meant as text.
 pub(crate) const QUOTING: &str = r"write \: \, \\ \n for a colon, comma, backslash or newline";
@@ -147,7 +147,7 @@ pub(crate) fn check_length(value: &str) -> Read<()> {
     if value.len() <= STRUCTURED_MAX {
         return Ok(());
     }
-    let reason = "the value is longer than 16 KiB";
+    let reason = "the value is longer than 4 KiB";
     Err(Fault::new(ConfigErrorKind::TooLarge, reason))
 }
 
@@ -161,6 +161,9 @@ pub(crate) fn assignment(value: &str) -> Read<(&str, &str)> {
 
 /// Most fields that any structured value has.
 const FIELDS_MAX: usize = 8;
+
+/// More fields than these are not counted.
+const COUNT_MAX: usize = 99;
 
 /// The fields of a structured value, still quoted.
 #[derive(Debug)]
@@ -179,6 +182,11 @@ impl<'a> Fields<'a> {
                 *slot = Some(piece);
             }
             count = count.saturating_add(1);
+            if count > COUNT_MAX {
+                return Err(
+                    Fault::value(format!("expected {form}, found many fields")).hint(QUOTING)
+                );
+            }
         }
         if (min..=max.min(FIELDS_MAX)).contains(&count) {
             return Ok(Self { parts });
@@ -238,18 +246,18 @@ fn unquoted(text: &str, separator: u8) -> Option<usize> {
 pub(crate) fn unquote(piece: &str) -> Read<String> {
     let mut plain = String::new();
     plain.try_reserve_exact(piece.len())?;
-    let mut rest = piece;
-    while let Some((text, quoted)) = rest.split_once('\\') {
-        plain.push_str(text);
-        let mut chars = quoted.chars();
+    let mut chars = piece.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            plain.push(c);
+            continue;
+        }
         match chars.next() {
             Some(c @ (':' | ',' | '\\')) => plain.push(c),
             Some('n') => plain.push('\n'),
             _ => return Err(Fault::value("a backslash quotes nothing here").hint(QUOTING)),
         }
-        rest = chars.as_str();
     }
-    plain.push_str(rest);
     Ok(plain)
 }
 
@@ -261,7 +269,7 @@ pub(crate) fn list(piece: &str) -> Read<Vec<String>> {
             return Err(Fault::value("the list has an empty element"));
         }
         if elements.len() >= ELEMENTS_MAX {
-            let reason = "the list has more than 1024 elements";
+            let reason = "the list has more than 64 elements";
             return Err(Fault::new(ConfigErrorKind::TooLarge, reason));
         }
         try_push(&mut elements, unquote(element)?)?;

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// Most refusals that are listed; the others are counted.
-pub const REFUSALS_MAX: usize = 1 << 10;
+pub const REFUSALS_MAX: usize = 1 << 7;
 
 /// A plan of create that is made in portions.
 ///
@@ -94,6 +94,13 @@ impl Planning {
             }
         }
         Ok(true)
+    }
+
+    /// How many bytes the steps of `config` take at the most: [`advance`](Self::advance)
+    /// allocates them at its first call.
+    #[must_use]
+    pub fn bytes(config: &OciConfig) -> usize {
+        most_steps(config).saturating_mul(size_of::<Step>())
     }
 
     /// The plan, once there is nothing more to [`advance`](Self::advance).

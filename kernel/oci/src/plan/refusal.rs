@@ -42,7 +42,7 @@ impl Refusal {
         Self {
             key,
             value: excerpt(value),
-            reason: alloc::format!("this kernel does not support {}", feature.what()).into(),
+            reason: Cow::Borrowed(feature.refusal()),
             kind: RefusalKind::Unsupported(feature),
         }
     }
