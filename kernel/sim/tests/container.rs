@@ -504,7 +504,7 @@ fn a_large_configuration_comes_in_by_turns_and_leaves_nothing_behind() {
     for (bad, named) in [
         (format!("{text}garbage"), "garbage"),
         (format!("{text}root_path=again"), "root_path"),
-        (format!("{text}memory_limit=4096"), "memory_limit"),
+        (format!("{text}personality=LINUX32"), "personality"),
         (
             text.replace("root_path=bin", "root_path=nowhere"),
             "nowhere",

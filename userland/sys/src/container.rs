@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 pub use berth_abi::StatsRecord;
 use berth_abi::{
     AuditRecord, CONTAINER_AUDIT, CONTAINER_CREATE, CONTAINER_DELETE, CONTAINER_KILL,
-    CONTAINER_LIST, CONTAINER_PLAN, CONTAINER_START, CONTAINER_STATE, CONTAINER_STATS, CONTAINER_WAIT,
-    DELETE_FORCE, ExitRecord, StateRecord, WAIT_NOHANG, exit, oom, status,
+    CONTAINER_LIST, CONTAINER_PLAN, CONTAINER_START, CONTAINER_STATE, CONTAINER_STATS,
+    CONTAINER_WAIT, DELETE_FORCE, ExitRecord, StateRecord, WAIT_NOHANG, exit, oom, status,
 };
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
