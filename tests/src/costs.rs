@@ -86,7 +86,7 @@ const CONFIGURATIONS: &str = "mkdir -p /tmp/p/r /tmp/c/r; \
     wc -c /tmp/p/config.kv /tmp/c/config.kv; oci plan --explain /tmp/p; oci plan /tmp/c; \
     for i in 1 2; do oci create -b /tmp/c c; oci delete c; done; echo nonsense >>/tmp/c/config.kv; oci create -b /tmp/c c; \
     x=$(head -c 4000 /dev/zero | tr '\\0' :); y=$(head -c 1000 /dev/zero | tr '\\0' x); w=$(head -c 63 /dev/zero | tr '\\0' x); z=$y$y$y$y$y$y$y$y; \
-    ( echo root_path=r; echo namespace=mount; echo mount=/a:tmpfs:$x; echo \"annotation=a=$(echo $x | sed 's/::/\\\\:/g')\" ) >/tmp/p/config.kv; \
+    ( echo root_path=r; echo namespace=mount; echo \"annotation=a=$(echo $x | sed 's/::/\\\\:/g')\"; echo mount=/a:tmpfs:$x ) >/tmp/p/config.kv; \
     oci plan /tmp/p; ( echo root_path=r; echo namespace=mount; echo process_arg=$z$z$z$z$z$z$z$z$z$z$z$z$z$z$z$z; \
     for i in $(seq 1 200); do echo \"mount=/a:tmpfs:a:ro$(echo $w | sed 's/x/,ro/g')\"; done ) >/tmp/p/config.kv; oci plan /tmp/p";
 

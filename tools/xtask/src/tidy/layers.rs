@@ -5,7 +5,7 @@ use super::{Findings, Source};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Our crates and which of ours each may use. A crate that is not listed is a finding: a new layer needs a decision.
-const CRATES: [(&str, &[&str]); 14] = [
+const CRATES: &[(&str, &[&str])] = &[
     ("berth-oci", &[]),
     ("berth-oci-fuzz", &["berth-oci"]),
     ("berth-abi", &[]),
