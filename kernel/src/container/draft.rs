@@ -37,10 +37,10 @@ pub enum Text<'a> {
 /// Bytes of the text, lines of it, entries of the configuration and lines of an explanation that
 /// one turn takes; pieces that are freed at once, and bytes by which the heap grows. Each is some
 /// 100,000 instructions.
-const BYTES: usize = 1 << 13;
+const BYTES: usize = 1 << 12;
 const LINES: usize = 16;
-const ENTRIES: usize = 12;
-const TOLD: usize = 8;
+const ENTRIES: usize = 8;
+const TOLD: usize = 4;
 const PIECES: usize = 16;
 const GROWTH: usize = 1 << 15;
 

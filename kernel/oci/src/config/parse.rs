@@ -4,7 +4,7 @@ use super::error::{ConfigError, ConfigErrorKind, Fault, excerpt};
 use super::key::{Arity, KEYS, Key};
 use super::lexer::{Lexer, Line};
 use super::names::Names;
-use super::value::Read;
+use super::value::{Read, STRUCTURED_MAX};
 use super::{OciConfig, OciMount, OciProcess, OciSeccomp};
 use crate::hooks::HookKind;
 use crate::memory::try_push;
@@ -107,9 +107,13 @@ impl ConfigReader {
         let mut cost = 1usize;
         if let Some(line) = self.lexer.line()? {
             self.parser.line(line)?;
-            let commas = line.value.bytes().filter(|byte| *byte == b',').count();
-            cost = cost.saturating_add(commas / ELEMENTS);
-            cost = cost.saturating_add(line.value.len() / BYTES);
+            let length = line.value.len();
+            // Longer values have no structure, and need not be looked at.
+            if length <= STRUCTURED_MAX {
+                let commas = line.value.bytes().filter(|byte| *byte == b',').count();
+                cost = cost.saturating_add(commas / ELEMENTS);
+            }
+            cost = cost.saturating_add(length / BYTES);
         }
         self.lexer.clear();
         Ok(cost)
