@@ -155,7 +155,8 @@ impl Loading {
             let (at, (pointers_at, pointers)) = self.filling.take(bytes);
             user::write_of(k, m, mm, at, bytes)?;
             user::write_of(k, m, mm, pointers_at, &pointers)?;
-            for _ in 0..=(bytes.len() + pointers.len()) / PAGE as usize {
+            // Each byte is looked at: as much as filling a page for every KiB.
+            for _ in 0..=(bytes.len() + pointers.len()) / 1024 {
                 budget.spend(Step::Fill);
             }
         }

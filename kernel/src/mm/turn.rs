@@ -11,8 +11,9 @@ use crate::error::Stop;
 use crate::task::TaskId;
 use crate::wait::{Pending, Restart, Resume};
 
-/// What a turn may cost, in about instructions: half of what a trap may.
-const TURN: u32 = 100_000;
+/// What a turn may cost, in about instructions: less than half of what a trap may, as what comes
+/// with it costs, too.
+const TURN: u32 = 75_000;
 
 /// What the steps of these calls cost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,10 +31,10 @@ pub enum Step {
 impl Step {
     fn cost(self) -> u32 {
         match self {
-            Step::Area => 2_500,
+            Step::Area => 4_000,
             Step::Page => 500,
             Step::Fill => 6_000,
-            Step::Chunk => 700,
+            Step::Chunk => 3_000,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::fs::{Location, Node};
 use crate::machine::{FpuArea, UserRegs};
 use crate::mm::arguments::{ArgRoom, Copying};
 use crate::mm::exec::{self as image, Caller, Image, Loading, Program};
-use crate::mm::turn::{self, Budget};
+use crate::mm::turn::{self, Budget, Step};
 use crate::task::{FilesId, HandlersId};
 use crate::wait::Resume;
 use crate::{Cx, Kernel, views};
@@ -161,6 +161,8 @@ impl Draft {
                 caller: self.caller.clone(),
             };
             self.stage = Stage::Loading(image::begin(k, cx.m, program, group)?);
+            // That is about as much as six pages filled.
+            (0..6).for_each(|_| budget.spend(Step::Fill));
         }
         match &mut self.stage {
             Stage::Loading(loading) => loading.step(k, cx.m, &mut budget),

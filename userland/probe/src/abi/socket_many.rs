@@ -109,7 +109,7 @@ fn many_with_a_time() -> Verdict {
     let (got, left) = receive_many(other.as_fd(), 1, 0, Some([50, 0])).told("recvmmsg")?;
     same("enough", got, vec![b"b".to_vec()])?;
     let left = left.map_or(0, |time| time[0]);
-    check((1..50).contains(&left), || format!("{left} s left"))
+    check((1..=50).contains(&left), || format!("{left} s left"))
 }
 
 /// What came before a signal is the result.
