@@ -271,4 +271,5 @@ calls! {
     1030 container_wait: Container CONTAINER_SIZE;
     1031 container_audit: Container CONTAINER_SIZE;
     1032 container_stats: Container CONTAINER_SIZE;
+    1033 container_plan: Container CONTAINER_SIZE;
 }
