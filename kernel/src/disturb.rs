@@ -14,6 +14,8 @@ use crate::{Cx, Kernel};
 pub enum Kind {
     /// A charge is refused, but there is room at once.
     Refusal,
+    /// This charge and all that follow are refused.
+    Famine,
     /// The program's memory is not there: EFAULT.
     Fault,
     /// The call is parked and made again a moment later.
@@ -56,7 +58,7 @@ impl Disturb {
     pub fn at_charge(&mut self) -> bool {
         match self.due {
             Some((_, Kind::Fault)) => false,
-            Some((_, Kind::Refusal)) => self.strikes(),
+            Some((_, Kind::Refusal | Kind::Famine)) => self.strikes(),
             _ => self.in_call && self.strikes(),
         }
     }
@@ -66,7 +68,7 @@ impl Disturb {
     /// # Errors
     /// What the disturbance makes of it.
     pub fn at_access(&mut self, payer: GroupId) -> Result<(), Stop> {
-        let charges_only = matches!(self.due, Some((_, Kind::Refusal)));
+        let charges_only = matches!(self.due, Some((_, Kind::Refusal | Kind::Famine)));
         if !self.in_call || charges_only || !self.strikes() {
             return Ok(());
         }
@@ -80,6 +82,7 @@ impl Disturb {
     /// Passes a point; whether it is the one.
     fn strikes(&mut self) -> bool {
         match self.due {
+            Some((0, Kind::Famine)) => true,
             Some((0, kind)) => {
                 self.due = None;
                 self.struck = Some(kind);

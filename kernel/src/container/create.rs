@@ -74,8 +74,6 @@ pub(super) struct Work {
     pub build: Build,
     /// The hook that runs.
     pub hook: Option<hook::Running>,
-    /// Whether it waits for the end of the container's processes.
-    pub stopping: bool,
     /// What the last step came to, when the next one has to wait for its turn.
     pub outcome: Option<Outcome<Undo, Token, Problem>>,
 }
@@ -214,7 +212,6 @@ fn prepare(
         runtime,
         build: Build::default(),
         hook: None,
-        stopping: false,
         outcome: None,
     };
     Ok(Prepared {

@@ -95,7 +95,6 @@ fn begin(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<String, Trouble
         runtime,
         build: Build::default(),
         hook: None,
-        stopping: false,
         outcome: None,
     };
     if let Some(container) = k.containers.get_mut(id) {

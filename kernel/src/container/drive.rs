@@ -68,10 +68,14 @@ pub(super) fn drive(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Driven {
                 Outcome::Ready
             }
             Next::Wait => {
+                let its_turn = work.operation.waiting() == Some(&steps::Token::Members);
                 if let Some(container) = k.containers.get_mut(id) {
                     container.work = Some(work);
                 }
-                return Driven::Waits;
+                return match its_turn {
+                    true => Driven::Yields,
+                    false => Driven::Waits,
+                };
             }
             Next::Done | Next::Over => break None,
             Next::Failed(failure) => break Some(failure),

@@ -8,6 +8,7 @@ mod delete;
 mod devices;
 mod draft;
 mod drive;
+mod ending;
 mod hook;
 mod life;
 mod mounts;

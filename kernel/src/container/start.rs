@@ -33,7 +33,6 @@ pub fn start(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<(), Trouble> {
         runtime: drive::runtime_again(k, cx.task, id)?,
         build: Build::default(),
         hook: None,
-        stopping: false,
         outcome: None,
     };
     if let Some(container) = k.containers.get_mut(id) {

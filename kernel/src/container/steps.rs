@@ -5,7 +5,7 @@
 //! looked up twice.
 
 use super::create::{Problem, Work, mark_created};
-use super::{ContainerId, Trouble, devices, hook, life, mounts, program};
+use super::{ContainerId, Trouble, devices, ending, hook, life, mounts, program};
 use crate::arena::Held;
 use crate::cgroup::Limits;
 use crate::error::{Errno, Stop};
@@ -59,8 +59,10 @@ pub(super) enum Did {
 pub(super) enum Token {
     /// The end of a hook.
     Hook(hook::Job),
-    /// The end of the container's processes.
+    /// The end of the container's first process.
     Stop,
+    /// Its turn to end more of the container's processes.
+    Members,
 }
 
 type Step1 = Result<Did, Trouble>;
@@ -133,8 +135,8 @@ fn attempt(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work, step: 
             life::apply(k, id, Verb::Start)?;
             Ok(Did::Done(None))
         }
-        Step::StopContainer => Ok(stop(k, cx, id, work)),
-        Step::Destroy => destroy(k, cx, id),
+        Step::StopContainer => Ok(ending::stop(k, cx, id)),
+        Step::Destroy => Ok(ending::destroy(k, cx, id)),
         Step::ReleaseId => {
             super::drive::forget(k, id);
             Ok(Did::Done(None))
@@ -171,48 +173,22 @@ pub(super) fn awaited(
     id: ContainerId,
     work: &mut Work,
 ) -> Outcome<Undo, Token, Problem> {
-    match work.stopping {
-        true if k.containers.get(id).is_some_and(|c| c.init.is_some()) => Outcome::Ready,
-        true => {
-            work.stopping = false;
-            Outcome::Done(None)
-        }
-        false => hook::outcome(k, cx, work),
+    let did = match work.operation.waiting() {
+        Some(Token::Stop) => ending::stopped(k, id),
+        Some(Token::Members) => ending::destroy(k, cx, id),
+        Some(Token::Hook(_)) | None => return hook::outcome(k, cx, work),
+    };
+    match did {
+        Did::Done(undo) => Outcome::Done(undo),
+        Did::Waits(_) => Outcome::Ready,
     }
 }
 
 /// Stops what an aborted operation waits for.
 pub(super) fn cancel(k: &mut Kernel, m: &mut dyn Machine, work: &mut Work, token: Token) {
-    match token {
-        Token::Hook(job) => hook::cancel(k, m, work, job),
-        Token::Stop => work.stopping = false,
+    if let Token::Hook(job) = token {
+        hook::cancel(k, m, work, job);
     }
-}
-
-/// Kills the container's processes; those in its pid namespace follow its first one.
-fn stop(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work) -> Did {
-    let Some(init) = k.containers.get(id).and_then(|c| c.init) else {
-        return Did::Done(None);
-    };
-    crate::task::exit::kill_now(k, cx.m, init);
-    work.stopping = k.containers.get(id).is_some_and(|c| c.init.is_some());
-    match work.stopping {
-        true => Did::Waits(Token::Stop),
-        false => Did::Done(None),
-    }
-}
-
-/// Takes down what create built, the last first.
-fn destroy(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Step1 {
-    let (built, mut made) = match k.containers.get_mut(id) {
-        Some(c) => (core::mem::take(&mut c.built), core::mem::take(&mut c.made)),
-        None => return Ok(Did::Done(None)),
-    };
-    for step in built.into_iter().rev() {
-        undo(k, cx.m, step, &mut made);
-    }
-    unmake(k, cx.m, &mut made, 0);
-    Ok(Did::Done(None))
 }
 
 /// the root directory; a relative path does not leave the bundle.
