@@ -51,12 +51,21 @@ if oci state second; then
     exit 1
 fi
 
+title "A limit is felt: a shell that takes memory for ever, and may have eight MiB"
+say grep limit /bundles/hungry/config.kv
+echo
+echo "\$ oci run --bundle /bundles/hungry third"
+code=0
+oci run --bundle /bundles/hungry third || code=$?
+echo "exit code $code"
+[ "$code" = 137 ] || { echo "demo: it was not killed" >&2; exit 1; }
+
 title "What the kernel cannot enforce it refuses, by name"
 mkdir -p /run/refused
-sed 's/"hostname"/"domainname": "example.org", "hostname"/' /bundles/demo/config.json > /run/refused/config.json
+sed 's/"cwd"/"apparmorProfile": "strict", "cwd"/' /bundles/demo/config.json > /run/refused/config.json
 echo
-echo "\$ oci create --bundle /run/refused third"
-if oci create --bundle /run/refused third; then
+echo "\$ oci create --bundle /run/refused fourth"
+if oci create --bundle /run/refused fourth; then
     echo "demo: it was not refused" >&2
     exit 1
 fi
