@@ -120,6 +120,83 @@ pub fn cases() -> Vec<Case> {
                 )
             },
         },
+        Case {
+            // Neither sessions of their own nor parents that have ended save what a hook started.
+            name: "failure_hook_does_not_escape_its_time",
+            run: |door| {
+                script(
+                    door,
+                    "oci create -b hook-escapes c 2>&1 | grep -o 'timeout of 1s'; oci list -q; ls /run/escaped /run/poststop-ran; \
+                     ps -o args | grep -c '^sleep 3000'",
+                    "timeout of 1s\n/run/escaped\n/run/poststop-ran\n0\n",
+                )
+            },
+        },
+        Case {
+            name: "failure_poststop_warns",
+            run: |door| {
+                script(
+                    door,
+                    "oci create -b hook-stops c; oci delete c 2>/run/warning; echo $?; oci list -q; \
+                     grep -o 'poststop hook.*exit status 4, output: too late' /run/warning; rm /run/warning",
+                    "0\npoststop hook #0: exit status 4, output: too late\n",
+                )
+            },
+        },
+        Case {
+            name: "failure_hook_kills_the_first_task",
+            run: |door| {
+                script(
+                    door,
+                    "oci create -b hook-kills c 2>&1 | grep -o 'process was killed'; oci list -q; \
+                     oci create -b sleeps c && oci delete c",
+                    "process was killed\n",
+                )
+            },
+        },
+        Case {
+            // Without a pid namespace only delete ends what the program left, with whatever parents.
+            name: "failure_nobody_outlives_delete",
+            run: |door| {
+                script(
+                    door,
+                    "oci create -b no-pid c; oci start c; until oci state c | grep -q stopped; do sleep 0.1; done; \
+                     until [ \"$(ps -o args | grep -c '^sleep 4000')\" = 3 ]; do sleep 0.1; done; \
+                     oci delete c; ps -o args | grep -c '^sleep 4000'",
+                    "0\n",
+                )
+            },
+        },
+        Case {
+            name: "failure_one_of_many_wins",
+            run: |door| {
+                script(
+                    door,
+                    "mkdir /run/v; race() { told=$1; shift; rm -f /run/v/*; \
+                     for i in $(seq 20); do { \"$@\" 2>/run/v/e$i; echo $? >/run/v/r$i; } & done; wait; \
+                     echo $(grep -lx 0 /run/v/r* | wc -l) won, $(cat /run/v/e* | grep -c \"$told\") were told; }; \
+                     race 'already exists' oci create -b sleeps c; race 'in progress\\|already running' oci start c; \
+                     oci kill c KILL; until oci state c | grep -q stopped; do sleep 0.1; done; \
+                     race 'in progress\\|does not exist' oci delete c; race . oci delete -f c; rm -r /run/v; oci list -q",
+                    "1 won, 19 were told\n1 won, 19 were told\n1 won, 19 were told\n20 won, 0 were told\n",
+                )
+            },
+        },
+        Case {
+            // Whatever is done at the same time, nothing is left at the end.
+            name: "failure_all_verbs_at_once",
+            run: |door| {
+                script(
+                    door,
+                    "many() { for i in 1 2 3 4 5 6; do \"$@\" 2>/dev/null; done; }; for round in 1 2 3; do \
+                     many oci create -b sleeps c & many oci start c & many oci kill c KILL & many oci delete c & \
+                     many oci delete -f c & many oci create -b hook-starts c & many oci create -b hook-stops c & wait; \
+                     oci delete -f c 2>/dev/null; oci list -q; done; rm -f /run/poststop-ran; \
+                     ps -o args | grep -c '^/bin/sleep 1000'",
+                    "0\n",
+                )
+            },
+        },
     ]
 }
 
@@ -127,7 +204,7 @@ pub fn cases() -> Vec<Case> {
 fn script(door: &Door, script: &str, expected: &str) -> Result<(), Failure> {
     door.machine()
         .bundle("failure")
-        .timeout(40)
+        .timeout(100)
         .run(&[
             "/bin/sh",
             "-c",

@@ -16,12 +16,15 @@ mod failure;
 mod faults;
 mod hooks;
 mod inside;
+mod isolation;
 mod limits;
 mod person;
 mod procfs;
 mod runner;
 mod scripts;
 mod seat;
+mod state;
+mod veridian;
 
 use case::Case;
 use lexopt::prelude::*;
@@ -41,8 +44,11 @@ fn cases() -> Vec<Case> {
         failure::cases(),
         hooks::cases(),
         inside::cases(),
+        isolation::cases(),
         limits::cases(),
         seat::cases(),
+        state::cases(),
+        veridian::cases(),
         procfs::cases(),
         scripts::cases(),
         costs::cases(),

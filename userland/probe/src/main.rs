@@ -5,6 +5,7 @@
 
 mod abi;
 mod audit;
+mod confined;
 mod cycle;
 mod eat;
 mod elf;
@@ -29,6 +30,8 @@ usage: probe COMMAND
                          sockets, events or tasks; exits with 3 once the kernel says no
   abi NAME|all           behaviour of the kernel's calls, as TAP
   abi list               the names
+  confined PID...        what a program in a container can do to the outside, where those processes
+                         are, one way to try a line
   wild --seed N --count M
                          so many system calls with wild arguments, as TAP
   cycle N                a container's life N times: nothing may be left over, as TAP
@@ -82,6 +85,7 @@ fn run(words: &[&str]) -> Done {
         ["wild", "--seed", seed, "--count", count] => wild::run(number(seed)?, number(count)?),
         ["cycle", count] => cycle::repeat(number(count)?),
         ["icount-cycle"] => cycle::measure(),
+        ["confined", pids @ ..] => confined::print(pids),
         ["audit"] => audit::print(),
         ["audit", "--", command @ ..] if !command.is_empty() => audit::command(command),
         ["make-true", path] => small::make_true(path),
