@@ -66,7 +66,7 @@ impl Planning {
             self.steps.try_reserve_exact(most_steps(config))?;
         }
         let mut left = items;
-        while let Some(less) = left.checked_sub(1) {
+        while left > 0 {
             let Some(section) = CREATE.get(self.section) else {
                 return Ok(false);
             };
@@ -77,7 +77,7 @@ impl Planning {
                 effort: 0,
             };
             let added = section(&mut planner, item);
-            left = less.saturating_sub(planner.effort);
+            left = left.saturating_sub(planner.effort);
             let more = match added {
                 Ok(more) => more,
                 // What is left of the item is not looked at, but the next one is.
@@ -86,7 +86,9 @@ impl Planning {
                     true
                 }
             };
+            // The end of a section is no entry: there are only so many of them.
             if more {
+                left = left.saturating_sub(1);
                 self.item = self.item.saturating_add(1);
             } else {
                 self.section = self.section.saturating_add(1);
