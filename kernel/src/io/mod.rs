@@ -132,7 +132,7 @@ pub fn count_read(k: &mut Kernel, cx: &Cx, bytes: u64) {
 }
 
 /// Where the byte `done` of a list of segments is, and what is left of its segment.
-fn place(segments: &[Segment], mut done: u64) -> Option<Segment> {
+pub fn place(segments: &[Segment], mut done: u64) -> Option<Segment> {
     for &(addr, len) in segments {
         if done < len {
             return Some((addr.checked_add(done)?, len - done));
@@ -148,7 +148,7 @@ fn total(segments: &[Segment]) -> u64 {
 }
 
 /// What a transfer ends with when a pass failed: bytes already moved beat the failure.
-fn end(cx: &mut Cx, done: u64, result: Result<(), Stop>) -> Call {
+pub fn end(cx: &mut Cx, done: u64, result: Result<(), Stop>) -> Call {
     match result {
         Ok(()) => Ok(done),
         Err(Stop::Errno(_)) if done > 0 => Ok(done),

@@ -1,5 +1,6 @@
 //! System calls: decode, call one function, encode. One table of numbers.
 
+mod across;
 mod address;
 mod attributes;
 mod clone;
@@ -57,6 +58,7 @@ const LINUX_END: usize = 480;
 
 /// Every area's lines.
 const AREAS: &[&[Line]] = &[
+    across::CALLS,
     clone::CALLS,
     epoll::CALLS,
     events::CALLS,

@@ -6,7 +6,8 @@ use super::time::timespec_in;
 use crate::error::{Call, Errno};
 use crate::machine::USER_END;
 use crate::mm::user;
-use crate::task::{TaskId, futex};
+use crate::task::futex;
+use crate::task::look::{self, Ids};
 use crate::{Cx, Kernel};
 use linux_raw_sys::general as linux;
 
@@ -50,7 +51,7 @@ fn set_robust_list(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
 
 fn get_robust_list(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     let target = find(k, cx, args[0])?;
-    if !may_look(k, cx.task, target)? {
+    if !look::may_look(&k.tasks, cx.task, target, Ids::Real) {
         return Err(Errno::EPERM.into());
     }
     let head = k.tasks.task(target)?.robust_list;
@@ -59,16 +60,6 @@ fn get_robust_list(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     user::put(k, cx, &len, 0, &ROBUST_HEAD_LEN.to_le_bytes());
     user::put(k, cx, &out, 0, &head.to_le_bytes());
     Ok(0)
-}
-
-/// Whether a task may look into another one: PTRACE_MODE_READ_REALCREDS (ptrace(2)).
-fn may_look(k: &Kernel, task: TaskId, target: TaskId) -> Result<bool, Errno> {
-    let (own, other) = (k.tasks.task(task)?, k.tasks.task(target)?);
-    let (from, to) = (&own.cred, &other.cred);
-    let same_ids =
-        [to.uid, to.euid, to.suid] == [from.uid; 3] && [to.gid, to.egid, to.sgid] == [from.gid; 3];
-    let dumpable = k.tasks.process_of(target)?.1.dumpable == 1;
-    Ok(own.process == other.process || same_ids && dumpable || from.capable(linux::CAP_SYS_PTRACE))
 }
 
 /// Codes of arch_prctl.

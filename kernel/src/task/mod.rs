@@ -8,6 +8,7 @@ pub mod files;
 pub mod fork;
 pub mod futex;
 pub mod limits;
+pub mod look;
 pub mod pid;
 pub mod session;
 pub mod setid;

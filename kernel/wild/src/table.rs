@@ -246,6 +246,8 @@ calls! {
     307 sendmmsg: Fd Header Count MESSAGE;
     308 setns: Fd CLONE;
     309 getcpu: Buffer Buffer;
+    310 process_vm_readv: Pid Vector Count Vector Count Number;
+    311 process_vm_writev: Pid Vector Count Vector Count Number;
     316 renameat2: Dir Path Dir Path Count;
     318 getrandom: Buffer Length Count;
     319 memfd_create: Text MEMFD;

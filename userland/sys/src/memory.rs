@@ -487,3 +487,54 @@ pub fn nonexistent_call(number: u32) -> Result<(), Errno> {
         _ => Ok(()),
     }
 }
+
+/// Makes process_vm_readv(2): reads into `to` what another process has at these addresses, each
+/// with a length.
+///
+/// # Errors
+/// See process_vm_readv(2).
+pub fn read_across(
+    pid: i32,
+    to: &mut [u8],
+    from: &[[usize; 2]],
+    flags: u64,
+) -> Result<usize, Errno> {
+    let own = [to.as_mut_ptr() as usize, to.len()];
+    // SAFETY: vectors of addresses and lengths; only `to` is written.
+    let got = unsafe {
+        libc::syscall(
+            libc::SYS_process_vm_readv,
+            pid,
+            &raw const own,
+            1,
+            from.as_ptr(),
+            from.len(),
+            flags,
+        )
+    };
+    usize::try_from(got).map_err(|_| crate::raw::last_errno())
+}
+
+/// Makes process_vm_writev(2): writes `from` to these addresses of another process.
+///
+/// # Errors
+/// See process_vm_writev(2); EINVAL for this process.
+pub fn write_across(pid: i32, from: &[u8], to: &[[usize; 2]], flags: u64) -> Result<usize, Errno> {
+    if pid == rustix::process::Pid::as_raw(Some(rustix::process::getpid())) {
+        return Err(Errno::INVAL);
+    }
+    let own = [from.as_ptr() as usize, from.len()];
+    // SAFETY: vectors of addresses and lengths; no memory of this program is written.
+    let put = unsafe {
+        libc::syscall(
+            libc::SYS_process_vm_writev,
+            pid,
+            &raw const own,
+            1,
+            to.as_ptr(),
+            to.len(),
+            flags,
+        )
+    };
+    usize::try_from(put).map_err(|_| crate::raw::last_errno())
+}

@@ -4,11 +4,11 @@ use super::{Dir, instance, kind};
 use crate::error::Errno;
 use crate::fs::ViewNode;
 use crate::ns::PidNsId;
-use crate::task::{Cred, PidId, Process, ProcessId, Task, TaskId};
+use crate::task::look::{self, Ids};
+use crate::task::{PidId, Process, ProcessId, Task, TaskId};
 use crate::views::Source;
 use crate::views::nsfs::{pack, unpack};
 use alloc::vec::Vec;
-use linux_raw_sys::general as linux;
 
 /// A process, or one thread of it.
 #[derive(Clone, Copy)]
@@ -109,14 +109,11 @@ impl Subject {
     /// Who its files belong to: its effective ids, or root when nobody may dump it.
     pub(super) fn owner(&self, s: &Source) -> (u32, u32) {
         match self.task(s) {
-            Ok(task) if self.is_dumpable(s) => (task.cred.euid, task.cred.egid),
+            Ok(task) if look::is_dumpable(s.tasks, self.process) => {
+                (task.cred.euid, task.cred.egid)
+            }
             _ => (0, 0),
         }
-    }
-
-    /// PR_GET_DUMPABLE is 1.
-    fn is_dumpable(&self, s: &Source) -> bool {
-        self.process(s).is_ok_and(|process| process.dumpable == 1)
     }
 
     /// Whether the reader may look into it: PTRACE_MODE_READ_FSCREDS (ptrace(2)).
@@ -124,27 +121,16 @@ impl Subject {
     /// # Errors
     /// EACCES; ESRCH when it is gone.
     pub(super) fn check_access(&self, s: &Source) -> Result<(), Errno> {
-        let caller = s.who.and_then(|who| s.tasks.tasks.get(who));
-        let caller = caller.ok_or(Errno::EACCES)?;
-        if caller.process == self.process {
+        let caller = s.who.ok_or(Errno::EACCES)?;
+        if s.tasks.task(caller)?.process == self.process {
             return Ok(());
         }
-        let target = self.task(s)?;
-        if may_look(&caller.cred, &target.cred, self.is_dumpable(s)) {
-            Ok(())
-        } else {
-            Err(Errno::EACCES)
+        let target = self.task.ok_or(Errno::ESRCH)?;
+        match look::may_look(s.tasks, caller, target, Ids::Files) {
+            true => Ok(()),
+            false => Err(Errno::EACCES),
         }
     }
-}
-
-/// All of the target's ids are the caller's, it has no capability more and may be dumped, or the
-/// caller may trace everybody.
-fn may_look(caller: &Cred, target: &Cred, dumpable: bool) -> bool {
-    let same_user = [target.uid, target.euid, target.suid] == [caller.fsuid; 3]
-        && [target.gid, target.egid, target.sgid] == [caller.fsgid; 3];
-    let no_more = target.caps.permitted & !caller.caps.permitted == 0;
-    (same_user && no_more && dumpable) || caller.capable(linux::CAP_SYS_PTRACE)
 }
 
 /// The number of a pid in a namespace, if it has one there.
@@ -223,29 +209,5 @@ mod tests {
         assert_eq!(number(b"+1"), None);
         assert_eq!(number(b""), None);
         assert_eq!(number(b"99999999999"), None);
-    }
-
-    #[test]
-    fn who_may_look() {
-        let user = |id| Cred {
-            uid: id,
-            euid: id,
-            suid: id,
-            fsuid: id,
-            gid: id,
-            egid: id,
-            sgid: id,
-            fsgid: id,
-            ..Cred::default()
-        };
-        assert!(may_look(&user(7), &user(7), true));
-        assert!(!may_look(&user(7), &user(7), false));
-        assert!(!may_look(&user(7), &user(8), true));
-        let mut stronger = user(7);
-        stronger.caps.permitted = 1;
-        assert!(!may_look(&user(7), &stronger, true));
-        let mut tracer = user(7);
-        tracer.caps.effective = 1 << linux::CAP_SYS_PTRACE;
-        assert!(may_look(&tracer, &user(8), false));
     }
 }

@@ -1,5 +1,6 @@
 //! Behaviour of the kernel's calls, each case as Linux has it: run on Linux, all must pass.
 
+mod across;
 mod advising;
 mod attributes;
 mod children;
@@ -81,6 +82,7 @@ const AREAS: &[&[Case]] = &[
     mapped_pages::CASES,
     remapping::CASES,
     advising::CASES,
+    across::CASES,
     signals::CASES,
     terminal::line::CASES,
     terminal::pair::CASES,
