@@ -7,6 +7,7 @@ use crate::error::{Call, Errno, Stop};
 use crate::mm::user;
 use crate::net::SocketId;
 use crate::wait::{Restart, Resume};
+use crate::wire::get_u64;
 use crate::{Cx, Kernel, io};
 use linux_raw_sys::{general as linux, net as sock};
 
@@ -15,13 +16,14 @@ pub(super) const CALLS: &[Line] = &[
     (linux::__NR_recvmmsg, "recvmmsg", recvmmsg),
 ];
 
-/// Bytes of struct mmsghdr, and where in it the result is.
+/// Bytes of struct mmsghdr, and where in it the vector and the result are.
 const RECORD: u64 = 64;
+const VECTOR: u64 = 16;
 const RESULT: u64 = 56;
 /// MSG_WAITFORONE: only the first message is waited for.
 const WAIT_FOR_ONE: u32 = 0x1_0000;
 /// Messages that one trap moves.
-const TURN: u64 = 16;
+const TURN: u64 = 8;
 
 /// How messages are moved, and when that ends.
 struct Many {
@@ -33,6 +35,8 @@ struct Many {
     keeps_error: bool,
     /// MSG_DONTWAIT from the second message on.
     wait_for_one: bool,
+    /// A message that was moved in part is the last.
+    whole: bool,
 }
 
 fn sendmmsg(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
@@ -42,6 +46,7 @@ fn sendmmsg(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
         end: 0,
         keeps_error: false,
         wait_for_one: false,
+        whole: true,
     };
     run(k, cx, a, &many)
 }
@@ -62,6 +67,7 @@ fn recvmmsg(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
         end,
         keeps_error: true,
         wait_for_one: a[3] as u32 & WAIT_FOR_ONE != 0,
+        whole: false,
     };
     let call = run(k, cx, a, &many);
     if let Ok(count) = call {
@@ -107,20 +113,37 @@ fn run(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6], many: &Many) -> Call {
             deadline: left.deadline,
             ..Resume::default()
         });
-        let result = match user::prepare(k, cx, at.saturating_add(RESULT), 4) {
-            Ok(out) => (many.one)(k, cx, &args).map(|len| (len, out)),
-            Err(stop) => Err(stop),
-        };
-        match result {
-            Ok((len, out)) => user::put(k, cx, &out, 0, &(len as u32).to_le_bytes()),
+        let len = match one(k, cx, many, &args) {
+            Ok(len) => len,
             Err(stop) => return interrupted(k, cx, (id, many, count), stop),
-        }
+        };
         count += 1;
-        if many.end != 0 && many.end <= cx.now {
+        let in_part = many.whole && len < wanted(k, cx, at);
+        if in_part || many.end != 0 && many.end <= cx.now {
             break;
         }
     }
     Ok(count)
+}
+
+/// Moves one message and tells its length, which it returns.
+fn one(k: &mut Kernel, cx: &mut Cx, many: &Many, args: &[u64; 6]) -> Call {
+    let out = user::prepare(k, cx, args[1].saturating_add(RESULT), 4)?;
+    let len = (many.one)(k, cx, args)?;
+    user::put(k, cx, &out, 0, &(len as u32).to_le_bytes());
+    Ok(len)
+}
+
+/// How many bytes the message at `at`, which was sent, asked for. Its header and vector were read
+/// a moment ago; who takes them away from under the call has asked for nothing.
+fn wanted(k: &mut Kernel, cx: &mut Cx, at: u64) -> u64 {
+    let mut vector = [0; 16];
+    let read = user::copy_in(k, cx, at.saturating_add(VECTOR), &mut vector);
+    let (addr, count) = (get_u64(&vector, 0), get_u64(&vector, 8));
+    match read.and_then(|()| user::iovecs(k, cx, addr, count)) {
+        Ok(segments) => segments.iter().map(|segment| segment.1).sum(),
+        Err(_) => 0,
+    }
 }
 
 /// What the call remembers between two runs.

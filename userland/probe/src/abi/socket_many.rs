@@ -16,6 +16,7 @@ pub const CASES: &[Case] = &[
     ("sockets/many-messages", many_messages),
     ("sockets/many-hundreds", many_hundreds),
     ("sockets/many-with-errors", many_with_errors),
+    ("sockets/many-in-part", many_in_part),
     ("sockets/many-wait-for-one", many_wait_for_one),
     ("sockets/many-with-a-time", many_with_a_time),
     ("sockets/many-interrupted", many_interrupted),
@@ -84,6 +85,19 @@ fn many_with_errors() -> Verdict {
     )?;
     let bad = receive_many(other.as_fd(), 1, DONT_WAIT, Some([-1, 0]));
     fails("bad time", bad, Errno::INVAL)
+}
+
+/// What a full stream takes of a message is the last that it takes, though another message has
+/// nothing in it.
+fn many_in_part() -> Verdict {
+    let (one, _other) = pair(SocketType::STREAM)?;
+    let long = vec![7u8; 4 << 20];
+    let all: [&[u8]; 4] = [b"short", b"", &long, b""];
+    let sent = send_many(one.as_fd(), &all, DONT_WAIT).told("sendmmsg")?;
+    same("messages", sent.len(), 3)?;
+    check(sent[2] > 0 && (sent[2] as usize) < long.len(), || {
+        format!("{} bytes", sent[2])
+    })
 }
 
 fn many_wait_for_one() -> Verdict {
