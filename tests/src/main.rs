@@ -15,6 +15,7 @@ mod door;
 mod failure;
 mod faults;
 mod hooks;
+mod identity;
 mod inside;
 mod isolation;
 mod limits;
@@ -43,6 +44,7 @@ fn cases() -> Vec<Case> {
         faults::cases(),
         failure::cases(),
         hooks::cases(),
+        identity::cases(),
         inside::cases(),
         isolation::cases(),
         limits::cases(),

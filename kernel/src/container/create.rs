@@ -35,6 +35,13 @@ pub struct Create<'a> {
 pub const FEATURES: FeatureSet = FeatureSet::of(&[
     Feature::RootReadonly,
     Feature::Hostname,
+    Feature::Domainname,
+    Feature::AdditionalGids,
+    Feature::Umask,
+    Feature::Rlimits,
+    Feature::Capabilities,
+    Feature::NoNewPrivileges,
+    Feature::OomScoreAdj,
     Feature::MountProc,
     Feature::MountSysfs,
     Feature::MountTmpfs,

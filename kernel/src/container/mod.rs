@@ -10,6 +10,7 @@ mod draft;
 mod drive;
 mod ending;
 mod hook;
+mod identity;
 mod life;
 mod mounts;
 mod program;

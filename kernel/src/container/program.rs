@@ -2,7 +2,7 @@
 
 use super::create::Work;
 use super::steps::{Did, Undo, group};
-use super::{ContainerId, Trouble, stdio};
+use super::{ContainerId, Trouble, identity, stdio};
 use crate::error::{Errno, Stop};
 use crate::fs::walk::Start;
 use crate::fs::{HeldPos, Location, Pos, release_pos};
@@ -11,7 +11,7 @@ use crate::mm::exec::{self, Caller, Image, Program};
 use crate::ns::{NsKeys, NsSet};
 use crate::task::exec::{self as task_exec, find_program};
 use crate::task::spawn::{self, Spawn};
-use crate::task::{Cred, TaskId, limits};
+use crate::task::{Cred, TaskId};
 use crate::{Cx, Kernel};
 use alloc::format;
 use alloc::string::String;
@@ -29,7 +29,7 @@ pub(super) fn create_task(
     work: &mut Work,
 ) -> Result<Did, Trouble> {
     let config = &k.containers.get(id).ok_or(Errno::ENOENT)?.config;
-    let cred = cred(config.process.as_ref());
+    let identity = identity::of(k, cx.task, config.process.as_ref())?;
     let root = work.build.root.ok_or(Errno::EINVAL)?;
     let keys = work.build.ns.ok_or(Errno::EINVAL)?;
     let group = group(k, id)?;
@@ -46,16 +46,19 @@ pub(super) fn create_task(
         ns: place.ns,
         root: place.root,
         cwd: place.cwd,
-        umask: 0o022,
-        cred,
+        umask: identity.umask,
+        cred: identity.cred,
         group,
         files,
-        limits: limits::INITIAL,
+        limits: identity.limits,
         image: None,
         container: Some(id),
         hook: None,
     };
     let process = spawn::process(k, cx.m, spawn)?;
+    if let Some(made) = k.tasks.processes.get_mut(process) {
+        made.oom = identity.oom;
+    }
     let task = k.tasks.leader(process);
     if let Some(container) = k.containers.get_mut(id) {
         container.init = Some(process);
@@ -106,22 +109,6 @@ impl Place {
         release_pos(k, self.root);
         release_pos(k, self.cwd);
         crate::ns::release_set(k, self.ns);
-    }
-}
-
-/// P-7, P-9: the configured ids, and no capability in any set as none is configured.
-fn cred(process: Option<&OciProcess>) -> Cred {
-    let (uid, gid) = process.map_or((0, 0), |p| (p.uid, p.gid));
-    Cred {
-        uid,
-        euid: uid,
-        suid: uid,
-        fsuid: uid,
-        gid,
-        egid: gid,
-        sgid: gid,
-        fsgid: gid,
-        ..Cred::default()
     }
 }
 

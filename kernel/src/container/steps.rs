@@ -118,15 +118,19 @@ fn attempt(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work, step: 
         Step::Mount(mount) => mounts::configured(k, cx, id, work, mount),
         Step::CreateDefaultDevices => devices::defaults(k, cx, id, work),
         Step::CreateDevSymlinks => devices::symlinks(k, cx, id, work),
-        Step::SetHostname => hostname(k, id, work),
+        Step::SetHostname | Step::SetDomainname => names(k, id, work),
         Step::RunHook(step) => {
             hook::begin(k, cx, id, work, step).map(|job| Did::Waits(Token::Hook(job)))
         }
         Step::PivotRoot => mounts::pivot(k, work),
         Step::RemountRootReadonly => mounts::root_readonly(k, work),
         Step::SetWorkingDirectory => working_directory(k, cx, id, work),
-        // Part of the task's making: its credentials come from the configuration as a whole.
-        Step::SetCredentials | Step::SetCapabilities => Ok(Did::Done(None)),
+        // Part of the task's making: its identity comes from the configuration as a whole.
+        Step::SetCredentials
+        | Step::SetCapabilities
+        | Step::SetNoNewPrivileges
+        | Step::SetRlimits
+        | Step::SetOomScoreAdj => Ok(Did::Done(None)),
         Step::CreateTask => program::create_task(k, cx, id, work),
         Step::MarkCreated => mark_created(k, id).map(|()| Did::Done(None)),
         Step::LoadProgram => program::load(k, cx, id, work),
@@ -270,16 +274,18 @@ fn resources(k: &mut Kernel, id: ContainerId) -> Step1 {
     Ok(Did::Done(None))
 }
 
-/// U-1. The namespace is the container's own: the parser wants one for a host name.
-fn hostname(k: &mut Kernel, id: ContainerId, work: &mut Work) -> Step1 {
-    let name = k
-        .containers
-        .get(id)
-        .and_then(|c| c.config.hostname.clone())
-        .unwrap_or_default();
+/// U-1, U-2: the configured names. The namespace is the container's own: the parser wants one for
+/// a name.
+fn names(k: &mut Kernel, id: ContainerId, work: &mut Work) -> Step1 {
+    let config = &k.containers.get(id).ok_or(Errno::ENOENT)?.config;
     let uts = work.build.ns.ok_or(Errno::EINVAL)?.uts;
     let uts = k.ns.uts.get_mut(uts).ok_or(Errno::EINVAL)?;
-    uts.hostname = name.into_bytes();
+    if let Some(name) = &config.hostname {
+        uts.hostname = name.clone().into_bytes();
+    }
+    if let Some(name) = &config.domainname {
+        uts.domainname = name.clone().into_bytes();
+    }
     Ok(Did::Done(None))
 }
 

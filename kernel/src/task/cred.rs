@@ -144,6 +144,11 @@ pub fn by_name(name: &str) -> Option<u32> {
     NAMES.iter().position(|n| *n == name).map(|n| n as u32)
 }
 
+/// The name of the first capability in a set.
+pub fn first_name(set: u64) -> Option<&'static str> {
+    NAMES.get(set.trailing_zeros() as usize).copied()
+}
+
 impl Cred {
     /// Uid and gid 0 with every capability: who the first process is.
     pub fn root() -> Cred {

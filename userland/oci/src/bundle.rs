@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::commands::CONFIG_JSON;
 use crate::document::Refusal;
-use crate::{document, translate};
+use crate::{capabilities, document, translate};
 
 /// The configuration in the kernel's own language; used as it is, in place of `config.json`.
 const CONFIG_KV: &str = "config.kv";
@@ -16,16 +16,17 @@ const CONFIG_KV: &str = "config.kv";
 /// The largest configuration the kernel takes, in bytes.
 const CONFIG_MAX: u64 = 1 << 20;
 
-/// The configuration of the bundle `directory` as `key=value` text.
+/// The configuration of the bundle `directory` as `key=value` text, and what to warn of.
 ///
 /// # Errors
 /// There is none, it cannot be read, or it is refused.
-pub fn configuration(directory: &Path) -> Result<Vec<u8>, String> {
+pub fn configuration(directory: &Path) -> Result<(Vec<u8>, Vec<String>), String> {
     if let Some(text) = read(&directory.join(CONFIG_KV))? {
-        return Ok(text);
+        return Ok((text, Vec::new()));
     }
-    let text = translate::translate(&json(directory)?).map_err(|refusal| refusal.to_string())?;
-    Ok(text.into_bytes())
+    let told = translate::translate(&json(directory)?, capabilities::available());
+    let (text, warnings) = told.map_err(|refusal| refusal.to_string())?;
+    Ok((text.into_bytes(), warnings))
 }
 
 /// The same, and what is refused before it comes to the kernel.
@@ -36,7 +37,7 @@ pub fn explained(directory: &Path) -> Result<(Vec<u8>, Vec<Refusal>), String> {
     if let Some(text) = read(&directory.join(CONFIG_KV))? {
         return Ok((text, Vec::new()));
     }
-    let told = translate::explain(&json(directory)?);
+    let told = translate::explain(&json(directory)?, capabilities::available());
     let (text, refusals) = told.map_err(|refusal| refusal.to_string())?;
     Ok((text.into_bytes(), refusals))
 }
@@ -106,14 +107,14 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            configuration(bundle).unwrap(),
+            configuration(bundle).unwrap().0,
             b"oci_version=1.0.2\nroot_path=r\n"
         );
         assert_eq!(rootfs(bundle).unwrap(), bundle.join("r").to_str().unwrap());
 
         write(bundle.join(CONFIG_KV), "# mine\n root_path =/abs\nnonsense").unwrap();
         assert_eq!(
-            configuration(bundle).unwrap(),
+            configuration(bundle).unwrap().0,
             b"# mine\n root_path =/abs\nnonsense"
         );
         assert_eq!(rootfs(bundle).unwrap(), "/abs");
@@ -123,14 +124,14 @@ mod tests {
     fn an_explanation_has_every_refusal() {
         let directory = tempfile::tempdir().unwrap();
         let bundle = directory.path();
-        let text = r#"{"ociVersion":"1.0.2","root":{"path":"r"},"domainname":"d",
+        let text = r#"{"ociVersion":"1.0.2","root":{"path":"r"},"process":{"cwd":"/","apparmorProfile":"x"},
             "linux":{"sysctl":{"a":"b"}}}"#;
         write(bundle.join(CONFIG_JSON), text).unwrap();
         assert!(configuration(bundle).is_err());
         let (text, refusals) = explained(bundle).unwrap();
-        assert_eq!(text, b"oci_version=1.0.2\nroot_path=r\n");
+        assert_eq!(text, b"oci_version=1.0.2\nroot_path=r\nprocess_cwd=/\n");
         let pointers: Vec<&str> = refusals.iter().map(|one| one.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/domainname", "/linux/sysctl/a"]);
+        assert_eq!(pointers, ["/linux/sysctl/a", "/process/apparmorProfile"]);
         write(bundle.join(CONFIG_KV), "root_path=x").unwrap();
         assert_eq!(
             explained(bundle).unwrap(),
@@ -185,7 +186,7 @@ mod tests {
                     continue;
                 }
                 let text = text.unwrap_or_else(|error| panic!("{}: {error}", bundle.display()));
-                let config = berth_oci::OciConfig::parse_bytes(&text);
+                let config = berth_oci::OciConfig::parse_bytes(&text.0);
                 config.unwrap_or_else(|error| panic!("{}: {error}", bundle.display()));
                 count += 1;
             }

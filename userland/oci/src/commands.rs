@@ -59,7 +59,8 @@ fn make(create: &Create, log: &Log) -> Done {
         bundle,
         pid_file,
     } = create;
-    let config = bundle::configuration(bundle)?;
+    let (config, warnings) = bundle::configuration(bundle)?;
+    warnings.iter().for_each(|warning| log.warn(warning));
     let directory = File::open(bundle)
         .map_err(|error| format!("cannot open the bundle {}: {error}", bundle.display()))?;
     let pid =

@@ -205,6 +205,12 @@ impl<'a> At<'a> {
         number.ok_or_else(|| self.refuse("must be an integer of at most 64 bits"))
     }
 
+    /// The value as a number from 0 to 18446744073709551615.
+    pub fn long(&self) -> Result<u64, Refusal> {
+        let number = self.value.as_u64();
+        number.ok_or_else(|| self.refuse("must be an integer from 0 to 18446744073709551615"))
+    }
+
     /// The value as a number from 0 to 4294967295.
     pub fn number(&self) -> Result<u32, Refusal> {
         let number = self

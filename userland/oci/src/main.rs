@@ -5,6 +5,7 @@
 
 mod args;
 mod bundle;
+mod capabilities;
 mod commands;
 mod document;
 mod events;

@@ -84,11 +84,12 @@ pub fn write(bundle: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::thread::CapabilitySet;
 
     #[test]
     fn the_template_is_a_configuration_this_build_enforces() {
         let document = crate::document::parse(TEMPLATE.as_bytes()).unwrap();
-        let text = crate::translate::translate(&document).unwrap();
+        let (text, _) = crate::translate::translate(&document, CapabilitySet::all()).unwrap();
         assert!(text.contains("\nprocess_arg=sh\n"), "{text}");
         assert!(
             text.contains("\nmount=/proc:proc:proc:nosuid,noexec,nodev\n"),

@@ -3,8 +3,10 @@
 //! The translation loses nothing: what this build does not enforce is refused by its JSON pointer
 //! (see [`crate::properties`]), what the kernel checks anyway is left to the kernel.
 
+use rustix::thread::CapabilitySet;
+
 use crate::document::{At, Refusal};
-use crate::properties;
+use crate::{capabilities, properties};
 
 /// The kinds of hooks, in the order of a container's life.
 const HOOKS: [&str; 6] = [
@@ -18,30 +20,46 @@ const HOOKS: [&str; 6] = [
 
 type Done = Result<(), Refusal>;
 
-/// The configuration `document` as `key=value` text.
+/// The configuration `document` as `key=value` text, and what to warn of: capabilities that are not
+/// `available`.
 ///
 /// # Errors
 /// The first property that is wrong, not enforced, or that the text cannot express.
-pub fn translate(document: &serde_json::Value) -> Result<String, Refusal> {
+pub fn translate(
+    document: &serde_json::Value,
+    available: CapabilitySet,
+) -> Result<(String, Vec<String>), Refusal> {
     properties::check(&At::root(document))?;
-    enforced(document)
+    enforced(document, available)
 }
 
 /// The text of what is enforced, and what is not.
 ///
 /// # Errors
 /// The first property that is wrong, or that the text cannot express.
-pub fn explain(document: &serde_json::Value) -> Result<(String, Vec<Refusal>), Refusal> {
+pub fn explain(
+    document: &serde_json::Value,
+    available: CapabilitySet,
+) -> Result<(String, Vec<Refusal>), Refusal> {
     let refusals = properties::refusals(&At::root(document))?;
-    Ok((enforced(document)?, refusals))
+    let (text, _) = enforced(document, available)?;
+    Ok((text, refusals))
 }
 
-fn enforced(document: &serde_json::Value) -> Result<String, Refusal> {
+fn enforced(
+    document: &serde_json::Value,
+    available: CapabilitySet,
+) -> Result<(String, Vec<String>), Refusal> {
     let config = At::root(document);
     let mut text = Text(String::new());
+    let mut warnings = Vec::new();
     base(&config, &mut text)?;
     if let Some(process) = config.get("process")? {
         translate_process(&process, &mut text)?;
+        if let Some(sets) = process.get("capabilities")? {
+            let others = translate_capabilities(&sets, available, &mut text)?;
+            warnings.extend(others);
+        }
     }
     config
         .list("mounts")?
@@ -65,7 +83,7 @@ fn enforced(document: &serde_json::Value) -> Result<String, Refusal> {
             limits(&resources, &mut text)?;
         }
     }
-    Ok(text.0)
+    Ok((text.0, warnings))
 }
 
 fn base(config: &At<'_>, text: &mut Text) -> Done {
@@ -81,6 +99,9 @@ fn base(config: &At<'_>, text: &mut Text) -> Done {
     // An empty name asks for nothing: it is how callers write "none".
     if let Some(hostname) = config.get("hostname")?.filter(|at| at.value != "") {
         text.scalar("hostname", &hostname)?;
+    }
+    if let Some(domainname) = config.get("domainname")?.filter(|at| at.value != "") {
+        text.scalar("domainname", &domainname)?;
     }
     let Some(annotations) = config.get("annotations")? else {
         return Ok(());
@@ -102,9 +123,41 @@ fn translate_process(process: &At<'_>, text: &mut Text) -> Done {
     if let Some(user) = process.get("user")? {
         text.line("process_uid", &user.need("uid")?.number()?.to_string());
         text.line("process_gid", &user.need("gid")?.number()?.to_string());
+        for gid in user.list("additionalGids")? {
+            text.line("process_additional_gid", &gid.number()?.to_string());
+        }
+        if let Some(umask) = user.get("umask")? {
+            text.line("process_umask", &format!("0{:o}", umask.number()?));
+        }
     }
     text.many("process_arg", &process.list("args")?)?;
-    text.many("process_env", &process.list("env")?)
+    text.many("process_env", &process.list("env")?)?;
+    let bit = process.get("noNewPrivileges")?;
+    if bit.map_or(Ok(false), |bit| bit.flag())? {
+        text.line("process_no_new_privs", "true");
+    }
+    for limit in process.list("rlimits")? {
+        let kind = quote(limit.need("type")?.text()?);
+        let [soft, hard] = [limit.need("soft")?.long()?, limit.need("hard")?.long()?];
+        text.line("process_rlimit", &format!("{kind}:{soft}:{hard}"));
+    }
+    if let Some(adjustment) = process.get("oomScoreAdj")? {
+        text.line("process_oom_score_adj", &adjustment.integer()?.to_string());
+    }
+    Ok(())
+}
+
+/// The capabilities there are; a warning of the others.
+fn translate_capabilities(
+    sets: &At<'_>,
+    available: CapabilitySet,
+    text: &mut Text,
+) -> Result<Option<String>, Refusal> {
+    let (sets, others) = capabilities::sort(sets, available)?;
+    for (set, names) in sets {
+        text.line("process_capability", &format!("{set}:{}", names.join(",")));
+    }
+    Ok((!others.is_empty()).then(|| capabilities::warning(&others)))
 }
 
 /// A mount is a bind when its options say so, whatever its type (M-3).
@@ -233,7 +286,13 @@ mod tests {
     use crate::document::parse;
 
     fn text_of(json: &str) -> Result<String, String> {
-        translate(&parse(json.as_bytes()).unwrap()).map_err(|refusal| refusal.to_string())
+        both_of(json).map(|(text, _)| text)
+    }
+
+    fn both_of(json: &str) -> Result<(String, Vec<String>), String> {
+        let document = parse(json.as_bytes()).unwrap();
+        let available = CapabilitySet::all() - CapabilitySet::SYS_BOOT;
+        translate(&document, available).map_err(|refusal| refusal.to_string())
     }
 
     /// The lines that `more` adds to the smallest configuration.
@@ -265,6 +324,27 @@ mod tests {
             (
                 r#","process":{"cwd":"/","user":{"uid":1,"gid":4294967295}}"#,
                 &["process_cwd=/", "process_uid=1", "process_gid=4294967295"],
+            ),
+            (r#","domainname":"d""#, &["domainname=d"]),
+            (
+                r#","process":{"cwd":"/","user":{"uid":1,"gid":2,"additionalGids":[5,4],"umask":63}}"#,
+                &[
+                    "process_cwd=/",
+                    "process_uid=1",
+                    "process_gid=2",
+                    "process_additional_gid=5",
+                    "process_additional_gid=4",
+                    "process_umask=077",
+                ],
+            ),
+            (
+                r#","process":{"cwd":"/","noNewPrivileges":true,"oomScoreAdj":-7,"rlimits":[{"type":"RLIMIT_CORE","soft":1,"hard":18446744073709551615}]}"#,
+                &[
+                    "process_cwd=/",
+                    "process_no_new_privs=true",
+                    "process_rlimit=RLIMIT_CORE:1:18446744073709551615",
+                    "process_oom_score_adj=-7",
+                ],
             ),
             (
                 r#","mounts":[{"destination":"/proc","type":"proc","source":"proc"}]"#,
@@ -388,8 +468,12 @@ mod tests {
                 "/process/terminal: not enforced by this build",
             ),
             (
-                r#","process":{"cwd":"/","noNewPrivileges":true}"#,
-                "/process/noNewPrivileges: not enforced",
+                r#","process":{"cwd":"/","noNewPrivileges":1}"#,
+                "/process/noNewPrivileges: must be true or false",
+            ),
+            (
+                r#","process":{"cwd":"/","rlimits":[{"type":"RLIMIT_CPU","soft":-1,"hard":0}]}"#,
+                "/process/rlimits/0/soft: must be an integer",
             ),
             (
                 r#","mounts":[{"type":"proc"}]"#,
@@ -452,6 +536,19 @@ mod tests {
         assert!(text_of("[]").unwrap_err().contains("/: must be an object"));
     }
 
+    #[test]
+    fn capabilities_that_there_are_not_are_left_out_with_a_warning() {
+        let json = r#"{"ociVersion":"1.0.2","root":{"path":"r"},"process":{"cwd":"/","capabilities":{
+            "bounding":["CAP_KILL","CAP_X","cap_kill","CAP_CHOWN"],"ambient":["CAP_X","CAP_SYS_BOOT"],"permitted":[]}}}"#;
+        let (text, warnings) = both_of(json).unwrap();
+        let lines: Vec<_> = text.lines().skip(3).collect();
+        assert_eq!(lines, ["process_capability=bounding:CAP_KILL,CAP_CHOWN"]);
+        assert_eq!(
+            warnings,
+            ["ignoring unknown or unavailable capabilities: [CAP_X cap_kill CAP_SYS_BOOT]"]
+        );
+    }
+
     /// What one side writes the other side reads: the kernel's parser gives back every value.
     #[test]
     fn the_kernel_reads_what_is_written() {
@@ -471,7 +568,8 @@ mod tests {
             "hooks": {"prestart": [{"path": format!("/{odd}"), "args": [odd], "env": [format!("C={odd}")], "timeout": 3}]},
             "linux": {"namespaces": [{"type": "uts", "path": format!("/{odd}")}, {"type": "pid"}]},
         });
-        let config = berth_oci::OciConfig::parse(&translate(&json).unwrap()).unwrap();
+        let (text, _) = translate(&json, CapabilitySet::all()).unwrap();
+        let config = berth_oci::OciConfig::parse(&text).unwrap();
         assert_eq!(
             (config.root.path.as_str(), config.root.readonly),
             (" root:fs", true)
