@@ -232,21 +232,35 @@ impl Kernel {
     /// Finds memory after [`NoMem`]: finishes queued work, or kills in the group. Returns whether
     /// anything was freed, so that trying again makes sense.
     pub fn make_room(&mut self, m: &mut dyn Machine, no_mem: NoMem) -> bool {
-        self.find_memory(m, no_mem, false)
+        self.clear_up(m, no_mem, false) || mm::oom_kill(self, m, no_mem.0)
     }
 
     /// [`Kernel::make_room`] for a call of `task`. What a failed call itself left to be freed is
-    /// not enough when it fails for the second time: then somebody is killed.
+    /// not enough when it fails for the second time: then somebody is killed. What that one leaves
+    /// is room, and freed before anybody else is killed.
     pub fn make_room_for(&mut self, m: &mut dyn Machine, task: TaskId, no_mem: NoMem) -> bool {
         let mut hard = false;
         if let Some(task) = self.tasks.tasks.get_mut(task) {
             task.starved = task.starved.saturating_add(1);
             hard = task.starved > 1;
         }
-        self.find_memory(m, no_mem, hard)
+        if self.clear_up(m, no_mem, hard) {
+            return true;
+        }
+        let killed = mm::oom_kill(self, m, no_mem.0);
+        let lives = (self.tasks.process_of(task)).is_ok_and(|(_, own)| own.ending.is_none());
+        if killed && lives {
+            while self.work_slice(m) {}
+            if let Some(task) = self.tasks.tasks.get_mut(task) {
+                task.starved = 0;
+            }
+        }
+        killed
     }
 
-    fn find_memory(&mut self, m: &mut dyn Machine, no_mem: NoMem, hard: bool) -> bool {
+    /// Finishes queued work until it has freed something; returns whether it has. If `hard`,
+    /// finishes all, and that is not enough.
+    fn clear_up(&mut self, m: &mut dyn Machine, no_mem: NoMem, hard: bool) -> bool {
         #[cfg(feature = "audit")]
         if self.groups.disturb.struck.take().is_some() {
             return true;
@@ -258,7 +272,7 @@ impl Kernel {
                 return true;
             }
         }
-        mm::oom_kill(self, m, no_mem.0)
+        false
     }
 
     /// Does one slice of queued work; returns whether there was any.

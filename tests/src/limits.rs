@@ -41,6 +41,24 @@ pub fn cases() -> Vec<Case> {
             },
         },
         Case {
+            // Each time a small program holds 3.5 MiB and a large one wants 5 of 8.
+            name: "limits_memory_kills_by_adjustment",
+            run: |door| {
+                script(
+                    door,
+                    "sed '/process_arg/d' config.kv >/tmp/b/config.kv; \
+                     printf '%s\\n' process_arg=sh process_arg=-c 'process_arg=for adjustment in 1000 0; do \
+                     rm -f /tmp/f; mkfifo /tmp/f; exec 3<>/tmp/f; \
+                     sh -c \"echo $adjustment >/proc/self/oom_score_adj; exec dd if=/dev/zero bs=3500k count=1\" >/tmp/f & \
+                     small=$!; dd bs=1 count=1 <&3 >/dev/null; \
+                     dd if=/dev/zero of=/dev/null bs=5M count=1; echo $adjustment: large $?; \
+                     kill $small; wait $small; echo small $?; done' >>/tmp/b/config.kv; \
+                     oci run -b /tmp/b c 2>/dev/null",
+                    "1000: large 0\nsmall 137\n0: large 137\nsmall 143\n",
+                )
+            },
+        },
+        Case {
             name: "limits_tasks",
             run: |door| {
                 script(
