@@ -127,8 +127,10 @@ impl Linux {
 
     /// What a command prints.
     fn run(&self, words: &[&str]) -> Result<String> {
-        let mut unshare = Command::new("unshare");
+        // Whoever starts this may ignore signals, as nohup does.
+        let mut unshare = Command::new("env");
         unshare
+            .args(["--default-signal", "unshare"])
             .args([
                 "--mount",
                 "--uts",
