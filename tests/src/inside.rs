@@ -141,7 +141,7 @@ pub fn cases() -> Vec<Case> {
             run: |door| {
                 let number = |name, usual: &str| std::env::var(name).unwrap_or(usual.into());
                 let seed = number("BERTH_WILD_SEED", "1");
-                let count = number("BERTH_WILD_COUNT", "60000");
+                let count = number("BERTH_WILD_COUNT", "300000");
                 tap(door, &format!("probe wild --seed {seed} --count {count}"))
             },
         },

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
-use berth_sys::audit::{counts, differences, settled};
+use berth_sys::audit::{counts, differences, pause_ms, settled};
 use berth_sys::container;
 use berth_sys::memory::{Region, Sharing};
 use berth_sys::wild::{Progress, progress};
@@ -31,8 +31,13 @@ const OWNERS_PART: u64 = 30;
 /// Calls before the kernel's counts are taken: they fill what the kernel keeps.
 const WARM: u64 = 6000;
 
-/// Frames that the kernel's tables may keep: they grow to the most that was there at once, not with every call.
-const GROWTH: u64 = 64;
+/// Frames that this program's own list of records may grow by. Those of everything else come back: between programs
+/// of 60,000 calls each the machine has the same pages.
+const GROWTH: u64 = 16;
+
+/// How often [`quiet`] looks, and how long it waits between two looks, in milliseconds.
+const LOOKS: u32 = 40;
+const BETWEEN: u32 = 50;
 
 /// Where the bundle of the wild containers is.
 const BUNDLE: &str = "/tmp/probe-wild";
@@ -49,7 +54,7 @@ pub fn run(seed: u64, count: u64) -> Done {
         "again: probe wild --seed {seed} --count {count} ({PROCESSES} processes of {THREADS} threads)"
     ));
     let warm = make(seed.wrapping_add(1), WARM.min(count));
-    let before = settled().ok();
+    let before = quiet().ok();
     let made = warm.and_then(|_| make(seed, count));
     let plain = made.as_ref().map(drop).map_err(Clone::clone);
     tap.result("the calls are made", &plain);
@@ -195,10 +200,25 @@ fn still_works() -> Result<(), String> {
     }
 }
 
-/// All that the calls made is gone with those who made them, memory too, but for what the kernel's tables have grown by.
+/// The kernel's counts once they stay as they are: the last of those who made calls have gone.
+fn quiet() -> Result<berth_sys::abi::AuditRecord, String> {
+    let count = || settled().map_err(|error| format!("audit: {error}"));
+    let mut last = count()?;
+    for _ in 0..LOOKS {
+        pause_ms(BETWEEN);
+        let now = count()?;
+        if now == last {
+            break;
+        }
+        last = now;
+    }
+    Ok(last)
+}
+
+/// All that the calls made is gone with those who made them, memory too, but for what this program has grown by.
 fn left_over(before: Option<berth_sys::abi::AuditRecord>) -> Result<(), String> {
     let before = before.ok_or("no audit")?;
-    let after = settled().map_err(|error| format!("audit: {error}"))?;
+    let after = quiet()?;
     remark(&format!("before {:?}", counts(&before)));
     remark(&format!("now {:?}", counts(&after)));
     let grown = |one: &berth_sys::audit::Difference| {
