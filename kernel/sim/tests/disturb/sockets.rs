@@ -60,7 +60,7 @@ pub const RECORDS: &[(u64, &[u64])] = &[
 ];
 
 /// One message a call.
-const SOCKETS: &[Line] = &[
+pub const SOCKETS: &[Line] = &[
     (linux::__NR_mkdir, &[DIR, 0o755], 0),
     (linux::__NR_socket, &[1, 1, 0], 0),
     (linux::__NR_bind, &[3, PATH_ADDRESS, 7], 0),
@@ -130,7 +130,7 @@ const SOCKETS: &[Line] = &[
 ];
 
 /// Many messages a call. Absent memory ends them early, and rightly.
-const MESSAGES: &[Line] = &[
+pub const MESSAGES: &[Line] = &[
     (linux::__NR_socketpair, &[1, 2, 0, OUT], OUT),
     (linux::__NR_sendmmsg, &[3, SENT_MANY, 2, 0], SENT_MANY + 56),
     (
