@@ -25,6 +25,7 @@ macro_rules! features {
             }
 
             /// Why a value that needs it is refused.
+            #[cfg(feature = "alloc")]
             pub(crate) const fn refusal(self) -> &'static str {
                 match self {
                     $( Self::$variant => concat!("this kernel does not support ", $what), )*

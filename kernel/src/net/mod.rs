@@ -1,7 +1,7 @@
 //! Sockets (socket(2), unix(7)). Only those of AF_UNIX so far.
 //!
-//! Reading order: this file (what a socket is), [`queue`] and [`buffer`] (what it has yet to
-//! receive), [`names`], [`pair`] (how two come together and part). Programs' bytes are moved by
+//! Reading order: this file (what a socket is), [`queue`] and [`crate::mm::buffer`] (what it has
+//! yet to receive), [`names`], [`pair`] (how two come together and part). Programs' bytes are moved by
 //! [`crate::io`].
 
 pub mod connect;
