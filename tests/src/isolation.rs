@@ -34,6 +34,7 @@ signals to everybody: ESRCH
 questions about processes outside: ESRCH
 changes of processes outside: ESRCH
 calls that reach out: ENOSYS
+memory of processes outside: ESRCH
 processes in /proc that are not in here: 0
 /proc of processes outside: ENOENT
 ways to a file outside: ENOENT

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use berth_sys::abi::{END, FIRST};
 use berth_sys::own::{self, CAP_VERSIONS, Numbers, numbers};
 use berth_sys::raw::{self, Request};
-use berth_sys::{signals, threads};
+use berth_sys::{memory, signals, threads};
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mknodat, open, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
@@ -63,6 +63,13 @@ const WAYS: &[Way] = &[
     ("calls that reach out", |pids, tries| {
         for pid in pids {
             own::reach_out(*pid).for_each(|(_, result)| tries.add(result));
+        }
+    }),
+    ("memory of processes outside", |pids, tries| {
+        let (at, mut bytes) = ([[0x40_0000, 8]], [0; 8]);
+        for pid in pids {
+            tries.add(memory::read_across(*pid, &mut bytes, &at, 0));
+            tries.add(memory::write_across(*pid, &bytes, &at, 0));
         }
     }),
     ("processes in /proc that are not in here", |_, tries| {

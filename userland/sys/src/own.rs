@@ -248,10 +248,8 @@ pub fn execute(path: &std::ffi::CStr) -> Errno {
 
 /// Calls that reach into another process, or around the file tree, or at the machine; none of them
 /// is given an address.
-const REACHING: [(&str, c_long); 14] = [
+const REACHING: [(&str, c_long); 12] = [
     ("ptrace", libc::SYS_ptrace),
-    ("process_vm_readv", libc::SYS_process_vm_readv),
-    ("process_vm_writev", libc::SYS_process_vm_writev),
     ("pidfd_open", libc::SYS_pidfd_open),
     ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
     ("kcmp", libc::SYS_kcmp),
@@ -275,7 +273,7 @@ pub fn reach_out(pid: i32) -> impl Iterator<Item = (&'static str, Result<u64, Er
             _ => [i64::from(pid), 0],
         };
         // SAFETY: no argument is an address.
-        let raw = unsafe { libc::syscall(call, args[0], args[1], 0, 0, 0, 0) };
+        let raw = unsafe { libc::syscall(call, args[0], args[1], 0_i64, 0_i64, 0_i64, 0_i64) };
         (name, result(raw))
     })
 }
