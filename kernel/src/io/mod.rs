@@ -22,7 +22,7 @@ pub use discard::{discard, discard_step, drop_socket, release};
 pub use extent::{punch, reserve, truncate};
 pub use list::{Form, getdents};
 pub use log::{seek as log_seek, text as log_text};
-pub use read::read_kernel;
+pub use read::{accessed, read_kernel};
 pub use receive::{Incoming, Received, receive};
 pub use send::{Outgoing, send};
 

@@ -145,7 +145,7 @@ fn regular(
             break;
         }
     }
-    accessed(k, cx, id, inode);
+    accessed(k, cx, id);
     Ok(())
 }
 
@@ -195,9 +195,13 @@ fn put_pages(
     moved
 }
 
-/// Moves the access time on, if the mount lets it (mount(2), MS_RELATIME).
-fn accessed(k: &mut Kernel, cx: &Cx, id: FileId, inode: InodeId) {
+/// Something of a regular file was read: moves its access time on, if the open file and the mount let
+/// it (open(2), O_NOATIME; mount(2), MS_RELATIME).
+pub fn accessed(k: &mut Kernel, cx: &Cx, id: FileId) {
     let Ok(file) = k.fs.file(id) else {
+        return;
+    };
+    let FileKind::Regular(inode) = file.kind else {
         return;
     };
     if file.flags & linux_raw_sys::general::O_NOATIME != 0 {

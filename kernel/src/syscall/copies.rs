@@ -92,6 +92,9 @@ fn copy(
         Err(_) => 0,
     };
     io::count_read(k, cx, part);
+    if part > 0 {
+        io::accessed(k, cx, source.file);
+    }
     let done = done.saturating_add(part);
     source.put(k, cx, &source_out, from.saturating_add(part))?;
     if let (Some(target), Some(at)) = (target, at) {

@@ -85,7 +85,7 @@ const PROPERTIES: &[(&str, Standing)] = &[
     ("/linux/resources/memory/swappiness", NO),
     ("/linux/resources/memory/disableOOMKiller", NO),
     ("/linux/resources/memory/useHierarchy", NO),
-    ("/linux/resources/memory/checkBeforeUpdate", Moot),
+    ("/linux/resources/memory/checkBeforeUpdate", NO),
     ("/linux/resources/cpu/shares", Unless(&["0"])),
     ("/linux/resources/cpu/quota", UNSET),
     ("/linux/resources/cpu/burst", Unless(&["0"])),
