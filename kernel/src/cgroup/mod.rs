@@ -1,0 +1,181 @@
+//! Control groups: who pays for what. A group knows ids only, never the objects it pays for.
+//!
+//! Every charge goes to the group and all its ancestors, and is undone whole when one refuses.
+
+mod charge;
+mod cpu;
+
+pub use charge::{Charge, Events, Limits, Usage};
+pub use cpu::Cpu;
+
+use crate::arena::{Arena, Held};
+use crate::error::NoMem;
+use crate::key;
+
+key! {
+    /// A control group.
+    GroupId
+}
+
+struct Group {
+    parent: Option<GroupId>,
+    /// Keeps the parent alive.
+    parent_held: Option<Held<GroupId>>,
+    /// The last reference, kept here while something is still charged to it.
+    last: Option<Held<GroupId>>,
+    usage: Usage,
+    peak: Usage,
+    limits: Limits,
+    events: Events,
+    cpu: Cpu,
+}
+
+impl Group {
+    /// A group that uses nothing, without limits.
+    fn below(parent: Option<(GroupId, Held<GroupId>)>) -> Group {
+        let (parent, parent_held) = parent.unzip();
+        Group {
+            parent,
+            parent_held,
+            last: None,
+            usage: Usage::default(),
+            peak: Usage::default(),
+            limits: Limits::NONE,
+            events: Events::default(),
+            cpu: Cpu::default(),
+        }
+    }
+}
+
+/// All control groups.
+pub struct Groups {
+    arena: Arena<GroupId, Group>,
+    root: GroupId,
+    root_held: Held<GroupId>,
+    /// Groups that nothing but charges keeps.
+    dying: usize,
+    /// What tests let come between.
+    #[cfg(feature = "audit")]
+    pub disturb: crate::disturb::Disturb,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Groups {
+    /// Only the root group.
+    pub fn new() -> Groups {
+        let mut arena = Arena::default();
+        let group = Group::below(None);
+        // The root pays for itself only from here on; there is no group yet to charge.
+        let nobody = Charge {
+            group: crate::arena::Key::new(0, 0),
+            bytes: 0,
+        };
+        let root_held = arena.insert(group, nobody);
+        Groups {
+            arena,
+            root: root_held.key(),
+            root_held,
+            dying: 0,
+            #[cfg(feature = "audit")]
+            disturb: crate::disturb::Disturb::default(),
+        }
+    }
+
+    /// The root group.
+    pub fn root(&self) -> GroupId {
+        self.root
+    }
+
+    /// One more reference to a group.
+    pub fn hold(&mut self, group: GroupId) -> Held<GroupId> {
+        match self.arena.hold(group) {
+            Some(held) => held,
+            None => self.arena.share(&self.root_held),
+        }
+    }
+
+    /// Makes a group below `parent`, charged to `parent`.
+    ///
+    /// # Errors
+    /// [`NoMem`] when the parent may not have more.
+    pub fn create(&mut self, parent: GroupId) -> Result<Held<GroupId>, NoMem> {
+        let charge = self.charge(parent, Arena::<GroupId, Group>::COST)?;
+        let parent_held = self.hold(parent);
+        let group = Group::below(Some((parent, parent_held)));
+        Ok(self.arena.insert(group, charge))
+    }
+
+    /// Gives a reference to a group back. It goes when nothing refers to it and nothing is charged
+    /// to it any more: what outlives it (pages of files that it wrote) stays its ancestors' until
+    /// the end.
+    pub fn release(&mut self, held: Held<GroupId>) {
+        let mut next = Some(held);
+        while let Some(held) = next {
+            next = None;
+            let key = held.key();
+            if self.arena.refs(key) == 1 {
+                if let Some(group) = self.arena.get_mut(key) {
+                    if group.usage != Usage::default() {
+                        group.last = Some(held);
+                        self.dying += 1;
+                        return;
+                    }
+                }
+            }
+            if let Some((group, charge)) = self.arena.release(held) {
+                self.give_back(charge);
+                next = group.parent_held;
+            }
+        }
+    }
+
+    /// A group's share of the CPU; `None` when the group is gone.
+    pub fn cpu(&self, group: GroupId) -> Option<&Cpu> {
+        self.arena.get(group).map(|g| &g.cpu)
+    }
+
+    /// To change it.
+    pub fn cpu_mut(&mut self, group: GroupId) -> Option<&mut Cpu> {
+        self.arena.get_mut(group).map(|g| &mut g.cpu)
+    }
+
+    /// The group above; `None` for the root.
+    pub fn parent(&self, group: GroupId) -> Option<GroupId> {
+        self.arena.get(group).and_then(|g| g.parent)
+    }
+
+    /// Whether a group is `ancestor` or below it.
+    pub fn within(&self, group: GroupId, ancestor: GroupId) -> bool {
+        let mut next = Some(group);
+        while let Some(id) = next {
+            if id == ancestor {
+                return true;
+            }
+            next = self.arena.get(id).and_then(|g| g.parent);
+        }
+        false
+    }
+
+    /// How many groups somebody refers to: not those that only what outlived them keeps.
+    pub fn live(&self) -> usize {
+        self.arena.len().saturating_sub(self.dying)
+    }
+
+    /// How many groups there are.
+    pub fn len(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// Never: there is always the root.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests;
