@@ -1,6 +1,6 @@
 //! The kernel as a value: traps go in, what to do next comes out.
 
-use crate::cgroup::Groups;
+use crate::cgroup::{Groups, Happened};
 use crate::container::Containers;
 use crate::dev::{self, Devices};
 use crate::error::{Errno, NoMem};
@@ -170,6 +170,9 @@ impl Kernel {
                 signal::fault::exception(self, &mut cx, vector, error);
             }
         }
+        if let Some(current) = self.sched.current {
+            mm::high::note(self, current);
+        }
         self.work_slice(m);
         self.next(m, now)
     }
@@ -207,6 +210,8 @@ impl Kernel {
             Ok(()) => {
                 if let Some(task) = self.tasks.tasks.get_mut(cx.task) {
                     task.usage.faults = task.usage.faults.saturating_add(1);
+                    let group = task.group.key();
+                    self.groups.happened(group, Happened::Fault);
                 }
                 self.load.faults = self.load.faults.saturating_add(1);
                 return;
@@ -378,6 +383,7 @@ impl Kernel {
             .and_then(|t| t.call.take())
         {
             syscall::retry(self, cx, call);
+            mm::high::note(self, cx.task);
         }
         if !self.is_runnable(cx.task) || signal::deliver(self, cx) == Delivered::Gone {
             return false;
@@ -387,6 +393,7 @@ impl Kernel {
             .tasks
             .get(cx.task)
             .is_some_and(|t| t.call.is_none() && t.state == RunState::Runnable)
+            && !mm::high::slow_down(self, cx.task, cx.now)
     }
 
     fn is_runnable(&self, task: TaskId) -> bool {

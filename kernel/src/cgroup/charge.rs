@@ -1,6 +1,7 @@
 //! Charges and limits: every charge goes to the group and all its ancestors.
 
-use super::{GroupId, Groups};
+use super::memory::Happened;
+use super::{GroupId, Groups, Part};
 use crate::error::NoMem;
 
 /// What a group and its descendants use now.
@@ -32,12 +33,8 @@ impl Limits {
 /// How often a group, or one below it, met a limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Events {
-    /// Times that its own memory limit refused a charge (`memory.events`, `max`).
-    pub memory_refused: u64,
     /// Times that its own limit refused a task (`pids.events`, `max`).
     pub tasks_refused: u64,
-    /// Processes in it that were killed for want of memory (`memory.events`, `oom_kill`).
-    pub oom_kills: u64,
 }
 
 /// Memory charged to a group; must go back with [`Groups::give_back`].
@@ -55,32 +52,57 @@ impl Charge {
     }
 }
 
+/// What is charged at once.
+#[derive(Clone, Copy)]
+struct Amount {
+    memory: u64,
+    part: Part,
+    tasks: u64,
+}
+
+impl Amount {
+    const TASK: Amount = Amount {
+        memory: 0,
+        part: Part::Kernel,
+        tasks: 1,
+    };
+
+    fn memory(memory: u64, part: Part) -> Amount {
+        Amount {
+            memory,
+            part,
+            tasks: 0,
+        }
+    }
+}
+
 impl Groups {
     /// Charges bytes to a group and its ancestors.
     ///
     /// # Errors
     /// [`NoMem`] naming the group whose limit refuses; nothing is charged then.
     pub fn charge(&mut self, group: GroupId, bytes: u32) -> Result<Charge, NoMem> {
-        self.add(group, u64::from(bytes), 0, true)?;
+        self.add(group, Amount::memory(u64::from(bytes), Part::Kernel), true)?;
         Ok(Charge { group, bytes })
     }
 
     /// Gives a charge back.
     pub fn give_back(&mut self, charge: Charge) {
-        self.sub(charge.group, u64::from(charge.bytes), 0);
+        let amount = Amount::memory(u64::from(charge.bytes), Part::Kernel);
+        self.sub(charge.group, amount);
     }
 
     /// Charges one frame.
     ///
     /// # Errors
     /// As [`Groups::charge`].
-    pub fn charge_frame(&mut self, group: GroupId) -> Result<(), NoMem> {
-        self.add(group, crate::machine::PAGE, 0, true)
+    pub fn charge_frame(&mut self, group: GroupId, part: Part) -> Result<(), NoMem> {
+        self.add(group, Amount::memory(crate::machine::PAGE, part), true)
     }
 
     /// Gives the charge of one frame back.
-    pub fn give_back_frame(&mut self, group: GroupId) {
-        self.sub(group, crate::machine::PAGE, 0);
+    pub fn give_back_frame(&mut self, group: GroupId, part: Part) {
+        self.sub(group, Amount::memory(crate::machine::PAGE, part));
     }
 
     /// Charges one task.
@@ -88,73 +110,60 @@ impl Groups {
     /// # Errors
     /// As [`Groups::charge`]; the caller turns it into EAGAIN (fork(2)).
     pub fn charge_task(&mut self, group: GroupId) -> Result<(), NoMem> {
-        self.add(group, 0, 1, true)
+        self.add(group, Amount::TASK, true)
     }
 
     /// Charges one task that joins the group without a fork: the first of a container.
     pub fn charge_joining(&mut self, group: GroupId) {
-        let _ = self.add(group, 0, 1, false);
+        let _ = self.add(group, Amount::TASK, false);
     }
 
     /// Gives the charge of one task back.
     pub fn give_back_task(&mut self, group: GroupId) {
-        self.sub(group, 0, 1);
+        self.sub(group, Amount::TASK);
     }
 
-    fn add(&mut self, group: GroupId, memory: u64, tasks: u64, limited: bool) -> Result<(), NoMem> {
+    fn add(&mut self, group: GroupId, more: Amount, limited: bool) -> Result<(), NoMem> {
         #[cfg(feature = "audit")]
-        if memory > 0 && self.disturb.at_charge() {
+        if more.memory > 0 && self.disturb.at_charge() {
             return Err(NoMem(group));
         }
-        let mut next = Some(group);
+        let (mut next, mut high) = (Some(group), false);
         while let Some(id) = next {
             let Some(g) = self.arena.get_mut(id) else {
                 break;
             };
             let total = Usage {
-                memory: g.usage.memory.saturating_add(memory),
-                tasks: g.usage.tasks.saturating_add(tasks),
+                memory: g.usage.memory.saturating_add(more.memory),
+                tasks: g.usage.tasks.saturating_add(more.tasks),
             };
-            let no_memory = memory > 0 && total.memory > g.limits.memory;
-            let no_task = tasks > 0 && total.tasks > g.limits.tasks;
+            let no_memory = more.memory > 0 && total.memory > g.limits.memory;
+            let no_task = more.tasks > 0 && total.tasks > g.limits.tasks;
             if limited && (no_memory || no_task) {
-                g.events.memory_refused += u64::from(no_memory);
                 g.events.tasks_refused += u64::from(no_task);
-                self.undo_until(group, id, memory, tasks);
+                self.take_off(group, Some(id), more);
+                if no_memory {
+                    self.happened(id, Happened::Max);
+                }
                 return Err(NoMem(id));
             }
             g.usage = total;
+            g.memory.parts.add(more.part, more.memory);
             g.peak.memory = g.peak.memory.max(total.memory);
             g.peak.tasks = g.peak.tasks.max(total.tasks);
+            high |= g.above_high() > 0;
             next = g.parent;
+        }
+        if high {
+            self.high = self.high.saturating_add(more.memory);
         }
         Ok(())
     }
 
-    fn undo_until(&mut self, from: GroupId, until: GroupId, memory: u64, tasks: u64) {
-        let mut next = Some(from);
-        while let Some(id) = next.filter(|id| *id != until) {
-            let Some(g) = self.arena.get_mut(id) else {
-                break;
-            };
-            g.usage.memory = g.usage.memory.saturating_sub(memory);
-            g.usage.tasks = g.usage.tasks.saturating_sub(tasks);
-            next = g.parent;
-        }
-    }
-
-    fn sub(&mut self, group: GroupId, memory: u64, tasks: u64) {
+    fn sub(&mut self, group: GroupId, less: Amount) {
+        self.take_off(group, None, less);
         let mut next = Some(group);
-        while let Some(id) = next {
-            let Some(g) = self.arena.get_mut(id) else {
-                break;
-            };
-            debug_assert!(
-                g.usage.memory >= memory && g.usage.tasks >= tasks,
-                "more given back than charged"
-            );
-            g.usage.memory = g.usage.memory.saturating_sub(memory);
-            g.usage.tasks = g.usage.tasks.saturating_sub(tasks);
+        while let Some(g) = next.and_then(|id| self.arena.get_mut(id)) {
             next = g.parent;
             if g.usage == Usage::default() {
                 // Nobody refers to it but itself: it goes, and gives its own charge back.
@@ -163,6 +172,21 @@ impl Groups {
                     self.release(last);
                 }
             }
+        }
+    }
+
+    /// Takes an amount off a group and those above it, below `until`.
+    fn take_off(&mut self, from: GroupId, until: Option<GroupId>, less: Amount) {
+        let mut next = Some(from).filter(|id| Some(*id) != until);
+        while let Some(g) = next.and_then(|id| self.arena.get_mut(id)) {
+            debug_assert!(
+                g.usage.memory >= less.memory && g.usage.tasks >= less.tasks,
+                "more given back than charged"
+            );
+            g.usage.memory = g.usage.memory.saturating_sub(less.memory);
+            g.usage.tasks = g.usage.tasks.saturating_sub(less.tasks);
+            g.memory.parts.sub(less.part, less.memory);
+            next = g.parent.filter(|id| Some(*id) != until);
         }
     }
 
@@ -191,14 +215,5 @@ impl Groups {
     /// How often it met a limit.
     pub fn events(&self, group: GroupId) -> Events {
         self.arena.get(group).map(|g| g.events).unwrap_or_default()
-    }
-
-    /// A process in the group was killed for want of memory.
-    pub fn note_oom_kill(&mut self, group: GroupId) {
-        let mut next = Some(group);
-        while let Some(g) = next.and_then(|id| self.arena.get_mut(id)) {
-            g.events.oom_kills += 1;
-            next = g.parent;
-        }
     }
 }

@@ -4,9 +4,11 @@
 
 mod charge;
 mod cpu;
+mod memory;
 
 pub use charge::{Charge, Events, Limits, Usage};
 pub use cpu::Cpu;
+pub use memory::{Happened, MemoryEvents, MemoryPolicy, Part, Parts};
 
 use crate::arena::{Arena, Held};
 use crate::error::NoMem;
@@ -27,6 +29,7 @@ struct Group {
     peak: Usage,
     limits: Limits,
     events: Events,
+    memory: memory::Memory,
     cpu: Cpu,
 }
 
@@ -42,6 +45,7 @@ impl Group {
             peak: Usage::default(),
             limits: Limits::NONE,
             events: Events::default(),
+            memory: memory::Memory::default(),
             cpu: Cpu::default(),
         }
     }
@@ -54,6 +58,8 @@ pub struct Groups {
     root_held: Held<GroupId>,
     /// Groups that nothing but charges keeps.
     dying: usize,
+    /// Bytes charged to groups above their `memory.high`, until somebody is slowed down for them.
+    high: u64,
     /// What tests let come between.
     #[cfg(feature = "audit")]
     pub disturb: crate::disturb::Disturb,
@@ -81,6 +87,7 @@ impl Groups {
             root: root_held.key(),
             root_held,
             dying: 0,
+            high: 0,
             #[cfg(feature = "audit")]
             disturb: crate::disturb::Disturb::default(),
         }

@@ -2,6 +2,7 @@
 
 use super::{ContainerId, Trouble, find};
 use crate::Kernel;
+use crate::cgroup::Happened;
 use crate::error::{Errno, Stop};
 use crate::task::{Ended, SigInfo, signal};
 use crate::wait::{Pending, Restart, WaitKey};
@@ -69,7 +70,9 @@ pub fn init_ended(k: &mut Kernel, id: ContainerId, ended: Ended) {
             Some(group) if Some(group) == own => oom::CONTAINER,
             Some(_) => oom::SYSTEM,
         },
-        oom_kills: own.map_or(0, |group| k.groups.events(group).oom_kills as u32),
+        oom_kills: own.map_or(0, |group| {
+            k.groups.memory_events(group).of(Happened::OomKill) as u32
+        }),
         user_ns: times.0,
         system_ns: times.1,
     };

@@ -1,6 +1,7 @@
 //! What the calls tell of containers, as records.
 
 use super::{ContainerId, Trouble, find};
+use crate::cgroup::Happened;
 use crate::wire::Writer;
 use crate::{Cx, Kernel, task};
 use alloc::vec::Vec;
@@ -53,16 +54,17 @@ pub fn stats_bytes(k: &Kernel, id: &str) -> Result<Vec<u8>, Trouble> {
     let group = super::steps::group(k, id)?;
     let (usage, peak) = (k.groups.usage(group), k.groups.peak(group));
     let (limits, events) = (k.groups.limits(group), k.groups.events(group));
+    let memory = k.groups.memory_events(group);
     let record = StatsRecord {
         memory: usage.memory,
         memory_peak: peak.memory,
         memory_limit: limits.memory,
-        memory_refused: events.memory_refused,
+        memory_refused: memory.of(Happened::Max),
         tasks: usage.tasks,
         tasks_peak: peak.tasks,
         tasks_limit: limits.tasks,
         tasks_refused: events.tasks_refused,
-        oom_kills: events.oom_kills,
+        oom_kills: memory.of(Happened::OomKill),
     };
     Ok(record.as_bytes().to_vec())
 }

@@ -227,7 +227,7 @@ pub fn reserve(st: &mut Store, id: PipeId, group: GroupId, count: usize) -> Resu
         let at = (start + done) % capacity;
         let slot = pipe.slots.get_mut(at / PAGE as usize).ok_or(Errno::EPIPE)?;
         if slot.is_none() {
-            *slot = Some(st.frames.alloc(st.groups, group, Origin::File)?);
+            *slot = Some(st.frames.alloc(st.groups, group, Origin::Buffer)?);
         }
         done += PAGE as usize - at % PAGE as usize;
     }
@@ -303,7 +303,7 @@ pub fn resize(
     let charge = st.groups.charge(group, (missing * SLOT_COST) as u32)?;
     let mut moved = None;
     if let (Some(first), true) = (first, wrapped > 0) {
-        let frame = match st.frames.alloc(st.groups, group, Origin::File) {
+        let frame = match st.frames.alloc(st.groups, group, Origin::Buffer) {
             Ok(frame) => frame,
             Err(no_mem) => {
                 st.groups.give_back(charge);

@@ -42,7 +42,7 @@ impl Buffer {
     ) -> Result<(), NoMem> {
         let end = self.head + self.len + more;
         while self.frames.len() * (PAGE as usize) < end {
-            let frame = frames.alloc(groups, group, Origin::File)?;
+            let frame = frames.alloc(groups, group, Origin::Buffer)?;
             self.frames.push_back(frame);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Frames: which are free, how many mappings share one, and which group pays.
 
-use crate::cgroup::{GroupId, Groups};
+use crate::cgroup::{GroupId, Groups, Part};
 use crate::error::NoMem;
 use crate::machine::Frame;
 use alloc::vec::Vec;
@@ -17,8 +17,22 @@ pub enum Origin {
     File,
     /// Page tables.
     Table,
+    /// What is in pipes and other buffers.
+    Buffer,
     /// The kernel's heap.
     Heap,
+}
+
+impl Origin {
+    /// As what its group pays for it.
+    fn part(self) -> Part {
+        match self {
+            Origin::Anonymous => Part::Anon,
+            Origin::File => Part::File,
+            Origin::Table => Part::Tables,
+            Origin::Free | Origin::Heap | Origin::Buffer => Part::Kernel,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +52,7 @@ pub struct Frames {
     free: usize,
     total: usize,
     /// How many are used for what, by [`Origin`].
-    used: [usize; 5],
+    used: [usize; 6],
 }
 
 const NONE: u32 = u32::MAX;
@@ -60,7 +74,7 @@ impl Frames {
             free_head: NONE,
             free: 0,
             total: 0,
-            used: [0; 5],
+            used: [0; 6],
         };
         for &range in ranges {
             frames.add(range);
@@ -114,7 +128,7 @@ impl Frames {
         if self.free_head == NONE {
             return Err(NoMem(groups.root()));
         }
-        groups.charge_frame(group)?;
+        groups.charge_frame(group, origin.part())?;
         let key = (
             crate::arena::Key::index(group),
             crate::arena::Key::generation(group),
@@ -165,7 +179,7 @@ impl Frames {
         self.free_head = frame.0;
         self.free += 1;
         self.count(origin, false);
-        groups.give_back_frame(group);
+        groups.give_back_frame(group, origin.part());
     }
 
     /// How many references a frame has.

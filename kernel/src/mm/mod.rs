@@ -16,6 +16,7 @@ pub mod fault;
 pub mod fork;
 pub mod frames;
 mod gaps;
+pub mod high;
 pub mod layout;
 pub mod lists;
 pub mod lock;

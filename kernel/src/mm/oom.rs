@@ -1,26 +1,72 @@
 //! Killing for memory.
 
-use crate::Kernel;
-use crate::cgroup::GroupId;
+use crate::cgroup::{GroupId, Happened, Limits};
+use crate::error::Stop;
 use crate::machine::{Machine, PAGE};
 use crate::task::{Process, ProcessId};
+use crate::wait::{Pending, Restart};
+use crate::{Cx, Kernel};
+use alloc::vec::Vec;
 
-/// Kills for memory: ends the process in `group` that has the most [`points`], at once. Returns
-/// false when there is nobody to kill.
+/// Kills for memory: ends the process in `group` that has the most [`points`], at once, with all
+/// that are to be killed together with it (`memory.oom.group`). Returns false when there is nobody
+/// to kill.
 pub fn oom_kill(k: &mut Kernel, m: &mut dyn Machine, group: GroupId) -> bool {
+    k.groups.happened(group, Happened::Oom);
     let Some((id, points)) = victim(k, group) else {
         return false;
     };
     log::warn!(target: "memory", "{group:?} is out of memory: {id:?} with {points} points is killed");
-    let payer = k.tasks.leader(id).and_then(|t| k.tasks.tasks.get(t));
-    if let Some(payer) = payer.map(|task| task.group.key()) {
-        k.groups.note_oom_kill(payer);
+    let together = group_of(k, id).and_then(|own| k.groups.killed_together(own, group));
+    let Some(together) = together else {
+        end(k, m, id, group);
+        return true;
+    };
+    log::warn!(target: "memory", "all of {together:?} are killed with it");
+    k.groups.happened(together, Happened::OomGroupKill);
+    let all: Vec<ProcessId> = (k.tasks.processes.iter())
+        .filter(|(_, process)| is_in(k, process, together) && !is_spared(process))
+        .map(|(id, _)| id)
+        .collect();
+    for id in all {
+        end(k, m, id, group);
+    }
+    true
+}
+
+/// Ends one process for want of memory in `group`.
+fn end(k: &mut Kernel, m: &mut dyn Machine, id: ProcessId, group: GroupId) {
+    if let Some(own) = group_of(k, id) {
+        k.groups.happened(own, Happened::OomKill);
     }
     if let Some(process) = k.tasks.processes.get_mut(id) {
         process.oom.killed_for = Some(group);
     }
     crate::task::exit::kill_now(k, m, id);
-    true
+}
+
+/// The group of a process: that of its first thread.
+fn group_of(k: &Kernel, id: ProcessId) -> Option<GroupId> {
+    let leader = k.tasks.leader(id)?;
+    Some(k.tasks.tasks.get(leader)?.group.key())
+}
+
+/// Sets what a group may use at the most. When it uses more already, waits for what is being freed,
+/// and then kills until it fits or there is nobody left.
+///
+/// # Errors
+/// [`Stop::Wait`]: not there yet, to be called again.
+pub fn set_max(k: &mut Kernel, cx: &mut Cx, group: GroupId, bytes: u64) -> Result<(), Stop> {
+    let limits = Limits {
+        memory: bytes,
+        ..k.groups.limits(group)
+    };
+    k.groups.set_limits(group, limits);
+    let fits = k.groups.usage(group).memory <= bytes;
+    if !fits && (!k.work.is_empty() || oom_kill(k, cx.m, group)) {
+        return Err(Stop::Wait(Pending::turn(Restart::NoIntr)));
+    }
+    Ok(())
 }
 
 /// The process with the most points in a group or below it.
@@ -49,6 +95,12 @@ fn is_in(k: &Kernel, process: &Process, group: GroupId) -> bool {
         && tasks.any(|task| k.groups.within(task.group.key(), group))
 }
 
+/// Whether it is never killed for memory.
+fn is_spared(process: &Process) -> bool {
+    const SPARED: i16 = -1000;
+    process.oom.adjustment == SPARED
+}
+
 /// How many pages a group may have: those of its limit, or all that there are.
 pub fn pages_for(k: &Kernel, group: GroupId) -> u64 {
     (k.groups.limits(group).memory / PAGE).min(k.frames.total() as u64)
@@ -58,8 +110,7 @@ pub fn pages_for(k: &Kernel, group: GroupId) -> u64 {
 /// (oom_score_adj) a thousandth of the `most` pages that there could be. `None` for who is spared
 /// or has no memory.
 pub fn points(k: &Kernel, process: &Process, most: u64) -> Option<i64> {
-    const SPARED: i16 = -1000;
-    if process.oom.adjustment == SPARED {
+    if is_spared(process) {
         return None;
     }
     let mut tasks = process.threads.iter().filter_map(|t| k.tasks.tasks.get(*t));

@@ -459,6 +459,7 @@ fn add_task(
         timer_slack: (parent.timer_slack.0, parent.timer_slack.0),
         groups_charge: draft.groups_charge.take(),
         starved: 0,
+        high: crate::mm::high::High::default(),
         times: (0, 0),
         figures: super::Figures::default(),
         alarms: Default::default(),

@@ -123,6 +123,8 @@ pub struct Task {
     pub groups_charge: Option<Charge>,
     /// How often its call has failed for want of memory and was made again.
     pub starved: u8,
+    /// What it answers for above `memory.high`.
+    pub high: crate::mm::high::High,
     /// Nanoseconds in user mode and in the kernel.
     pub times: (u64, u64),
     /// What else it has done.

@@ -201,6 +201,7 @@ fn commit(
         timer_slack: (TIMER_SLACK, TIMER_SLACK),
         groups_charge: draft.groups_charge.take(),
         starved: 0,
+        high: crate::mm::high::High::default(),
         times: (0, 0),
         figures: super::Figures::default(),
         alarms: Default::default(),
