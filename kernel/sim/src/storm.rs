@@ -116,12 +116,17 @@ pub fn finish(mut sim: Sim) {
     if let Some(init) = init {
         exit::kill_now(&mut sim.kernel, &mut sim.machine, init);
     }
+    work_off(&mut sim);
+    invariants::check_empty(&sim.kernel);
+    berth_kernel::arena::forgive(sim);
+}
+
+/// Does all queued work.
+pub fn work_off(sim: &mut Sim) {
     let mut slices = 0;
     while !sim.kernel.work.is_empty() {
         sim.trap(UserRegs::default(), Trap::Idle);
         slices += 1;
         assert!(slices < 100_000, "work comes to an end");
     }
-    invariants::check_empty(&sim.kernel);
-    berth_kernel::arena::forgive(sim);
 }

@@ -58,6 +58,9 @@ bitflags::bitflags! {
         const LOCKED = 8;
         /// Locked page by page, as they are touched (MLOCK_ONFAULT).
         const LOCK_ON_FAULT = 16;
+        /// Some of its pages are the program's own, or were: fork must look at them. Without it a
+        /// child gets all from the source.
+        const OWN_PAGES = 32;
     }
 }
 
@@ -127,6 +130,11 @@ impl Area {
         }
     }
 
+    /// Whether pages in it can be the program's own.
+    pub fn has_own_pages(&self) -> bool {
+        self.backing == Backing::Zero || self.flags.contains(AreaFlags::OWN_PAGES)
+    }
+
     /// Where its pages come from.
     pub fn source(&self) -> Option<Source> {
         match self.backing {
@@ -181,7 +189,9 @@ impl Area {
         self.end == next.start
             && self.access == next.access
             && self.may == next.may
-            && self.flags == next.flags
+            && (self.flags ^ next.flags)
+                .difference(AreaFlags::OWN_PAGES)
+                .is_empty()
             && continued
     }
 }

@@ -46,6 +46,11 @@ impl Areas {
         self.by_start.values()
     }
 
+    /// The lowest.
+    pub fn first(&self) -> Option<Area> {
+        self.by_start.values().next().copied()
+    }
+
     /// Whether an area has its pages from this source.
     pub fn uses(&self, source: Source) -> bool {
         self.uses.contains_key(&source)
@@ -141,6 +146,7 @@ impl Areas {
             self.take(left.start);
             area = Area {
                 end: area.end,
+                flags: area.flags | left.flags,
                 ..left
             };
         }
@@ -148,6 +154,7 @@ impl Areas {
             let right = *right;
             self.take(right.start);
             area.end = right.end;
+            area.flags |= right.flags;
         }
         self.add(area);
     }
@@ -203,7 +210,14 @@ impl Areas {
         whole.is_some_and(|area| area.start < start && end < area.end)
     }
 
-    /// Forgets some areas, whose pages are seen to elsewhere; whether there are more.
+    /// Remembers that the program has pages of its own in the area that starts here.
+    pub fn note_own_pages(&mut self, start: u64) {
+        if let Some(area) = self.by_start.get_mut(&start) {
+            area.flags |= AreaFlags::OWN_PAGES;
+        }
+    }
+
+    /// Forgets the first areas, whose pages are seen to elsewhere; whether there are more.
     pub fn forget(&mut self, count: usize) -> bool {
         for _ in 0..count {
             self.by_start.pop_first();
@@ -419,6 +433,31 @@ mod tests {
                     whole.clone().all(Option::is_none)
                 );
             }
+        }
+    }
+
+    #[test]
+    fn an_area_joined_with_one_that_has_own_pages_has_them() {
+        let page = |n: u64| {
+            let mut area = Area::zero(FLOOR + n * PAGE, FLOOR + (n + 1) * PAGE, Access::READ);
+            area.backing = Backing::Pages {
+                source: Source::File(InodeId::new(3, 0)),
+                first: n,
+                shared: false,
+            };
+            area
+        };
+        for own in 0..3 {
+            let mut areas = Areas::default();
+            for n in [0, 2, 1] {
+                areas.insert(page(n));
+                if n == own {
+                    let start = areas.find(FLOOR + n * PAGE).unwrap().start;
+                    areas.note_own_pages(start);
+                }
+            }
+            assert_eq!(areas.len(), 1);
+            assert!(areas.first().is_some_and(|area| area.has_own_pages()));
         }
     }
 

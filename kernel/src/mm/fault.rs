@@ -111,7 +111,11 @@ impl Site {
 
     /// A frame for the program's own memory, charged to its group.
     fn frame(&self, k: &mut Kernel) -> Result<Frame, Fault> {
-        let group = k.spaces.get(self.mm).ok_or(Fault::NotMapped)?.group.key();
+        let mm = k.spaces.get_mut(self.mm).ok_or(Fault::NotMapped)?;
+        if !self.area.has_own_pages() {
+            mm.areas.note_own_pages(self.area.start);
+        }
+        let group = mm.group.key();
         Ok(k.frames.alloc(&mut k.groups, group, Origin::Anonymous)?)
     }
 

@@ -117,7 +117,7 @@ fn inherit_area(k: &mut Kernel, child: MmId, mut area: Area) -> Result<Option<Ar
     super::room_to_map(k, child)?;
     super::insert(k, child, area)?;
     let wiped = area.flags.contains(AreaFlags::WIPE_ON_FORK);
-    Ok((!wiped && !area.is_shared()).then_some(area))
+    Ok((!wiped && !area.is_shared() && area.has_own_pages()).then_some(area))
 }
 
 /// Lets the child see the parent's pages of a private area from `at` on, and protects those that

@@ -103,29 +103,48 @@ fn space_step(
     m: &mut dyn Machine,
     mut job: SpaceTeardown,
 ) -> Option<SpaceTeardown> {
-    if release_sources(k, job.id, &mut job.sources) || job.areas.forget(SLICE) {
+    if release_sources(k, job.id, &mut job.sources) {
         return Some(job);
     }
-    for _ in 0..SLICE {
-        let Some((page, _)) = m.next_mapped(job.space, job.from, USER_END) else {
-            return tables_step(k, m, job);
-        };
-        if let Some(mapped) = m.unmap(job.space, page) {
-            k.frames.release(&mut k.groups, mapped.frame);
+    let mut left = SLICE;
+    while let Some(area) = job.areas.first() {
+        left = left.saturating_sub(1);
+        job.from = job.from.max(area.start);
+        while let Some((page, _)) = m.next_mapped(job.space, job.from, area.end) {
+            if left == 0 {
+                return Some(job);
+            }
+            left -= 1;
+            if let Some(mapped) = m.unmap(job.space, page) {
+                k.frames.release(&mut k.groups, mapped.frame);
+            }
+            job.from = page.saturating_add(PAGE);
         }
-        job.from = page.saturating_add(PAGE);
+        // At once, while it is known where the tables are.
+        if left == 0 || trim(k, m, job.space, (area.start, area.end)) {
+            return Some(job);
+        }
+        job.areas.forget(1);
     }
-    Some(job)
+    if job.areas.forget(SLICE) {
+        return Some(job);
+    }
+    tables_step(k, m, job)
+}
+
+/// Frees tables in a range that are empty; whether there are more.
+fn trim(k: &mut Kernel, m: &mut dyn Machine, space: Space, (from, end): (u64, u64)) -> bool {
+    let Kernel { frames, groups, .. } = k;
+    m.trim_tables(space, from, end, SLICE, &mut |table| {
+        frames.release(groups, table);
+    })
 }
 
 fn tables_step(k: &mut Kernel, m: &mut dyn Machine, job: SpaceTeardown) -> Option<SpaceTeardown> {
-    let Kernel { frames, groups, .. } = k;
-    let more = m.trim_tables(job.space, 0, USER_END, SLICE, &mut |table| {
-        frames.release(groups, table);
-    });
-    if more {
+    if trim(k, m, job.space, (0, USER_END)) {
         return Some(job);
     }
+    let Kernel { frames, groups, .. } = k;
     frames.release(groups, job.space.0);
     for charge in job.charges {
         groups.give_back(charge);

@@ -6,7 +6,7 @@
 use berth_abi::linux::general as linux;
 use berth_kernel::disturb::Kind;
 use berth_sim::image::DATA;
-use berth_sim::storm::finish;
+use berth_sim::storm::{finish, work_off};
 use berth_sim::{Arg, Config, End, Op, Reg, Script, Sim};
 
 macro_rules! tours {
@@ -207,6 +207,7 @@ fn run(tour: &Script, due: Option<(u64, Kind)>) -> (Outcome, bool, u64) {
     sim.kernel.groups.disturb.due = due;
     let end = sim.run(5_000);
     assert!(matches!(end, End::Off(_)), "{due:?}: {end:?}");
+    work_off(&mut sim);
     let outcome = Outcome {
         results: sim.told("result"),
         seen: sim.told("seen"),

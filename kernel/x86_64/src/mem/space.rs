@@ -44,14 +44,11 @@ fn load(root: Frame) {
 
 /// Makes an empty address space with its root table in `root`.
 pub fn new(root: Frame) -> Space {
-    let (table, kernel) = (table::table(root), table::table(kernel_map::root()));
-    for (i, (entry, kernels)) in table.iter().zip(kernel).enumerate() {
-        let value = if i < USER_ENTRIES {
-            0
-        } else {
-            kernels.load(Ordering::Relaxed)
-        };
-        entry.store(value, Ordering::Relaxed);
+    let (user, kernel) = table::table(root).split_at(USER_ENTRIES);
+    table::clear(user);
+    let (_, kernels) = table::table(kernel_map::root()).split_at(USER_ENTRIES);
+    for (entry, kernels) in kernel.iter().zip(kernels) {
+        entry.store(kernels.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     if current() == root {
         load(root);
@@ -198,9 +195,7 @@ fn in_use(
     let base = from & !(layout::span(level) - 1);
     let mut next = first;
     core::iter::from_fn(move || {
-        let rest = table.get(next..=last)?;
-        let is_used = |entry: &AtomicU64| table::is_present(entry.load(Ordering::Relaxed));
-        let at = next + rest.iter().position(is_used)?;
+        let at = next + table::first_used(table.get(next..=last)?)?;
         next = at + 1;
         let entry = table.get(at)?;
         let addr = base + (at - first) as u64 * layout::span(level);

@@ -22,11 +22,24 @@ pub fn table(frame: Frame) -> &'static Table {
     unsafe { &*(at as *const Table) }
 }
 
-/// Empties a table.
-pub fn clear(table: &Table) {
+/// Empties a table, or a part of one.
+pub fn clear(table: &[AtomicU64]) {
     table
         .iter()
         .for_each(|entry| entry.store(0, Ordering::Relaxed));
+}
+
+/// The place of the first entry in use. Looks at eight at once: most tables are nearly empty.
+pub fn first_used(entries: &[AtomicU64]) -> Option<usize> {
+    const BLOCK: usize = 8;
+    let load = |entry: &AtomicU64| entry.load(Ordering::Relaxed);
+    let is_used =
+        |block: &[AtomicU64]| is_present(block.iter().fold(0, |all, entry| all | load(entry)));
+    let mut blocks = entries.chunks_exact(BLOCK);
+    let skipped = blocks.position(is_used).unwrap_or(entries.len() / BLOCK) * BLOCK;
+    let here = entries.get(skipped..)?;
+    let place = here.iter().position(|entry| is_present(load(entry)))?;
+    Some(skipped + place)
 }
 
 /// An entry for a frame.
