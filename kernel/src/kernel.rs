@@ -60,6 +60,9 @@ pub struct Kernel {
     unknown: BTreeSet<u64>,
     /// What the trap that is served has done.
     pub made: Made,
+    /// When the next waiting call, timer or hook is due (monotonic nanoseconds): before that no
+    /// trap needs to look.
+    due: u64,
     /// The CPU runs no program: the registers of the next trap are nobody's.
     is_idle: bool,
 }
@@ -109,29 +112,26 @@ impl Kernel {
             power: None,
             unknown: BTreeSet::new(),
             made: Made::default(),
+            due: 0,
             is_idle: true,
         }
     }
 
     /// The user context of a CPU stopped with `trap`; `regs` are its registers (those of
-    /// [`Trap::Idle`] mean nothing). Says what the CPU does next.
-    pub fn on_trap(&mut self, m: &mut dyn Machine, regs: UserRegs, trap: Trap) -> Next {
+    /// [`Trap::Idle`] mean nothing). Says what the CPU does next; for [`Next::Run`] `regs` are then
+    /// the registers to run.
+    pub fn on_trap(&mut self, m: &mut dyn Machine, regs: &mut UserRegs, trap: Trap) -> Next {
         let now = m.now();
         self.made = Made::default();
         self.top_up_heap(m);
         match core::mem::take(&mut self.is_idle) {
             true => self.account_system(now),
-            false => self.account_user(&regs, now),
+            false => self.account_user(regs, now),
         }
         self.load.sample(now, self.sched.active());
-        self.waits.expire(now);
-        timer::expire(self, now);
-        if let Some(current) = self.sched.current {
-            timer::cpu::expire(self, current, now);
+        if now >= self.due {
+            self.expire(m, now);
         }
-        tty::port::expire(self, m, now);
-        event::expire(&mut self.fs, &mut self.waits, now);
-        crate::container::expire(self, m, now);
         match (trap, self.sched.current) {
             (Trap::Input, _) => tty::port::input(self, m),
             (Trap::Timer | Trap::Idle, _) | (_, None) => {}
@@ -174,7 +174,19 @@ impl Kernel {
             mm::high::note(self, current);
         }
         self.work_slice(m);
-        self.next(m, now)
+        self.next(m, regs, now)
+    }
+
+    /// Lets happen what is due: calls that waited long enough, timers, hooks.
+    fn expire(&mut self, m: &mut dyn Machine, now: u64) {
+        self.waits.expire(now);
+        timer::expire(self, now);
+        if let Some(current) = self.sched.current {
+            timer::cpu::expire(self, current, now);
+        }
+        tty::port::expire(self, m, now);
+        event::expire(&mut self.fs, &mut self.waits, now);
+        crate::container::expire(self, m, now);
     }
 
     /// Stores the registers of the task that ran, and charges it the time.
@@ -332,7 +344,7 @@ impl Kernel {
     /// Decides who runs next, and brings that task to the edge of user mode: its waiting call is
     /// made again, its signals are delivered. What would be too long is for the next trap, which
     /// comes at once.
-    fn next(&mut self, m: &mut dyn Machine, now: u64) -> Next {
+    fn next(&mut self, m: &mut dyn Machine, regs: &mut UserRegs, now: u64) -> Next {
         loop {
             if let Some(power) = self.power {
                 tty::port::last_output(self, m);
@@ -362,7 +374,7 @@ impl Kernel {
             }
             // Those whom its call or its end woke: they count when its slice is measured.
             self.queue_woken();
-            if let Some(next) = self.run(m, id) {
+            if let Some(next) = self.run(m, regs, id) {
                 return next;
             }
         }
@@ -371,6 +383,7 @@ impl Kernel {
     fn idle(&mut self, m: &mut dyn Machine, deadline: u64) -> Next {
         self.account_system(m.now());
         self.is_idle = true;
+        self.due = deadline;
         Next::Idle { deadline }
     }
 
@@ -472,12 +485,11 @@ impl Kernel {
         self.sched.since = now;
     }
 
-    fn run(&mut self, m: &mut dyn Machine, id: TaskId) -> Option<Next> {
+    fn run(&mut self, m: &mut dyn Machine, regs: &mut UserRegs, id: TaskId) -> Option<Next> {
         self.give_fpu(m, id);
-        let (regs, mm) = {
-            let task = self.tasks.tasks.get(id)?;
-            (task.regs, task.mm.as_ref()?.key())
-        };
+        let task = self.tasks.tasks.get(id)?;
+        let mm = task.mm.as_ref()?.key();
+        *regs = task.regs;
         let space = self.spaces.get(mm)?.space;
         let now = m.now();
         self.account_system(now);
@@ -486,12 +498,10 @@ impl Kernel {
         } else {
             u64::MAX
         };
+        self.due = (self.next_deadline()).min(timer::cpu::deadline(self, id, now));
         Some(Next::Run {
             space,
-            regs,
-            deadline: slice
-                .min(self.next_deadline())
-                .min(timer::cpu::deadline(self, id, now)),
+            deadline: slice.min(self.due),
         })
     }
 

@@ -121,12 +121,11 @@ pub enum Trap {
 /// What a CPU does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Next {
-    /// Run this user context until `deadline` (monotonic nanoseconds) at the latest.
+    /// Run the registers that the kernel left, until `deadline` (monotonic nanoseconds) at the
+    /// latest; hand them back, as they are then, with the trap.
     Run {
         /// Where it runs.
         space: Space,
-        /// Its registers; hand the changed copy back with the trap.
-        regs: UserRegs,
         /// When to come back at the latest; `u64::MAX` for never.
         deadline: u64,
     },

@@ -40,6 +40,8 @@ pub struct Sim {
     pub made: BTreeSet<u64>,
     programs: Vec<Script>,
     next: Next,
+    /// The registers to run.
+    regs: UserRegs,
 }
 
 impl Sim {
@@ -73,6 +75,7 @@ impl Sim {
             made: BTreeSet::new(),
             programs,
             next: Next::Idle { deadline: 0 },
+            regs: UserRegs::default(),
         }
     }
 
@@ -91,11 +94,7 @@ impl Sim {
                     }
                     (UserRegs::default(), Trap::Idle)
                 }
-                Next::Run {
-                    space,
-                    regs,
-                    deadline,
-                } => self.user(space, regs, deadline),
+                Next::Run { space, deadline } => self.user(space, self.regs, deadline),
             };
             self.trap(regs, trap);
             check(&self.kernel);
@@ -109,7 +108,7 @@ impl Sim {
     }
 
     /// One trap.
-    pub fn trap(&mut self, regs: UserRegs, trap: Trap) {
+    pub fn trap(&mut self, mut regs: UserRegs, trap: Trap) {
         self.traps += 1;
         if trap == Trap::Syscall {
             self.calls += 1;
@@ -127,7 +126,8 @@ impl Sim {
                 regs.r10
             );
         }
-        self.next = self.kernel.on_trap(&mut self.machine, regs, trap);
+        self.next = self.kernel.on_trap(&mut self.machine, &mut regs, trap);
+        self.regs = regs;
     }
 
     /// Types at the console, whoever runs.
@@ -135,7 +135,7 @@ impl Sim {
         let input = self.machine.input.entry(Port::Console).or_default();
         input.extend(keys);
         let regs = match self.next {
-            Next::Run { regs, .. } => regs,
+            Next::Run { .. } => self.regs,
             _ => UserRegs::default(),
         };
         self.trap(regs, Trap::Input);

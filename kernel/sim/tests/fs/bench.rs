@@ -88,8 +88,9 @@ impl Bench {
             hook: None,
         };
         spawn::process(&mut k, &mut m, spawn).unwrap();
-        let next = k.on_trap(&mut m, UserRegs::default(), Trap::Idle);
-        let Next::Run { space, regs, .. } = next else {
+        let mut regs = UserRegs::default();
+        let next = k.on_trap(&mut m, &mut regs, Trap::Idle);
+        let Next::Run { space, .. } = next else {
             panic!("nothing runs: {next:?}");
         };
         let mut bench = Bench {
@@ -147,10 +148,10 @@ impl Bench {
         regs.rax = u64::from(number);
         (regs.rdi, regs.rsi, regs.rdx) = (arg(0), arg(1), arg(2));
         (regs.r10, regs.r8, regs.r9) = (arg(3), arg(4), arg(5));
-        let mut next = self.k.on_trap(&mut self.m, regs, Trap::Syscall);
+        let mut next = self.k.on_trap(&mut self.m, &mut regs, Trap::Syscall);
         loop {
             match next {
-                Next::Run { regs, space, .. } => {
+                Next::Run { space, .. } => {
                     assert_eq!(space, self.space);
                     self.regs = regs;
                     let value = regs.rax as i64;
@@ -162,7 +163,7 @@ impl Bench {
                 }
                 Next::Idle { deadline } if deadline != u64::MAX => {
                     self.m.time = self.m.time.max(deadline);
-                    next = self.k.on_trap(&mut self.m, UserRegs::default(), Trap::Idle);
+                    next = self.k.on_trap(&mut self.m, &mut regs, Trap::Idle);
                 }
                 Next::Idle { .. } => return None,
                 Next::PowerOff(how) => panic!("power off: {how:?}"),

@@ -180,7 +180,9 @@ impl Bench {
         let reader = self.k.sched.current.take();
         let mut next = Next::Idle { deadline: 0 };
         while next == (Next::Idle { deadline: 0 }) {
-            next = self.k.on_trap(&mut self.m, UserRegs::default(), Trap::Idle);
+            next = self
+                .k
+                .on_trap(&mut self.m, &mut UserRegs::default(), Trap::Idle);
         }
         assert!(
             matches!(next, Next::Idle { .. }),

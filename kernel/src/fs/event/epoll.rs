@@ -289,6 +289,9 @@ fn tell(fs: &mut Fs, waits: &mut Waits, id: FileId, target: Target) {
 /// Tells a bounded number of watchers what was woken; false when there are more. Of those who
 /// watch exclusively the first that somebody waits for is enough.
 pub fn spread(fs: &mut Fs, waits: &mut Waits) -> bool {
+    if !waits.watches.are_due() {
+        return true;
+    }
     for _ in 0..SPREAD_TURN {
         let Some(watch) = waits.watches.next_due() else {
             return true;

@@ -81,6 +81,9 @@ fn next(k: &mut Kernel, id: TaskId, now: u64) -> Option<Step> {
         return Some(Step::Stop);
     }
     let (wanted, unkillable) = (!(task.mask & !UNBLOCKABLE), process.unkillable);
+    if (task.pending.set | process.pending.set) & wanted == 0 {
+        return None;
+    }
     let info = take(k, id, wanted, now)?;
     let action = take_action(k, id, info.signal);
     Some(decide(k, id, info, action, unkillable))

@@ -9,23 +9,20 @@ use berth_kernel::machine::{Machine, Next, PowerOff, Trap, UserRegs};
 pub fn serve(
     user: &mut User,
     machine: &mut dyn Machine,
-    mut on_trap: impl FnMut(&mut dyn Machine, UserRegs, Trap) -> Next,
+    mut on_trap: impl FnMut(&mut dyn Machine, &mut UserRegs, Trap) -> Next,
 ) -> PowerOff {
-    let mut next = on_trap(machine, UserRegs::default(), Trap::Idle);
+    let mut regs = UserRegs::default();
+    let mut next = on_trap(machine, &mut regs, Trap::Idle);
     loop {
         next = match next {
-            Next::Run {
-                space,
-                mut regs,
-                deadline,
-            } => {
+            Next::Run { space, deadline } => {
                 let trap = user.run(space, &mut regs, deadline);
-                on_trap(machine, regs, trap)
+                on_trap(machine, &mut regs, trap)
             }
             Next::Idle { deadline } => {
                 logger::flush();
                 let trap = interrupts::idle(deadline);
-                on_trap(machine, UserRegs::default(), trap)
+                on_trap(machine, &mut regs, trap)
             }
             Next::PowerOff(how) => return how,
         };

@@ -147,15 +147,14 @@ impl User {
         interrupts::set_deadline(deadline);
         loop {
             self.load_bases(regs);
-            let frame = self.enter(regs);
-            self.store(&frame, regs);
-            if let Some(trap) = decode(&frame) {
+            if let Some(trap) = self.enter(regs) {
                 return trap;
             }
         }
     }
 
-    fn enter(&mut self, regs: &UserRegs) -> Frame {
+    /// Runs until a trap, or an interrupt that is none of the kernel's business.
+    fn enter(&mut self, regs: &mut UserRegs) -> Option<Trap> {
         let cpu = CPU.0.get();
         let rflags = regs.rflags & USER_FLAGS | FIXED_FLAGS;
         let frame = Frame {
@@ -196,8 +195,10 @@ impl User {
         // the address is canonical; the stubs bring us back here with the frame filled and every
         // register of the calling convention as it was.
         unsafe { enter_user(cpu) };
-        // SAFETY: the record is ours again.
-        unsafe { (*cpu).frame }
+        // SAFETY: the record is ours again, until the next call of this function.
+        let frame = unsafe { &(*cpu).frame };
+        self.store(frame, regs);
+        decode(frame)
     }
 
     fn store(&mut self, frame: &Frame, regs: &mut UserRegs) {
