@@ -417,6 +417,9 @@ impl Kernel {
     }
 
     fn queue_woken(&mut self) {
+        while let Some(group) = self.groups.take_noted() {
+            self.waits.wake(crate::wait::WaitKey::Group(group));
+        }
         event::spread(&mut self.fs, &mut self.waits);
         for id in self.waits.take_woken() {
             if (self.tasks.tasks.get(id)).is_some_and(|t| t.state == RunState::Parked) {

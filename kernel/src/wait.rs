@@ -53,6 +53,8 @@ pub enum WaitKey {
     PrivateFutex(crate::mm::MmId, u64),
     /// A futex word in shared memory: frame number and offset in it.
     SharedFutex(u32, u32),
+    /// Something about a control group changed that its files tell.
+    Group(crate::cgroup::GroupId),
     /// Nothing but a signal or the deadline.
     Signal(TaskId),
 }

@@ -1,7 +1,7 @@
 //! Charges and limits: every charge goes to the group and all its ancestors.
 
 use super::memory::Happened;
-use super::{GroupId, Groups, Part};
+use super::{GroupId, Groups, Noted, Part};
 use crate::error::NoMem;
 
 /// What a group and its descendants use now.
@@ -33,8 +33,10 @@ impl Limits {
 /// How often a group, or one below it, met a limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Events {
-    /// Times that its own limit refused a task (`pids.events`, `max`).
+    /// Times that its limit, or that of a group below it, refused a task (`pids.events`, `max`).
     pub tasks_refused: u64,
+    /// Times that its own did (`pids.events.local`).
+    pub tasks_refused_here: u64,
 }
 
 /// Memory charged to a group; must go back with [`Groups::give_back`].
@@ -140,8 +142,10 @@ impl Groups {
             let no_memory = more.memory > 0 && total.memory > g.limits.memory;
             let no_task = more.tasks > 0 && total.tasks > g.limits.tasks;
             if limited && (no_memory || no_task) {
-                g.events.tasks_refused += u64::from(no_task);
                 self.take_off(group, Some(id), more);
+                if no_task {
+                    self.refused_task(id);
+                }
                 if no_memory {
                     self.happened(id, Happened::Max);
                 }
@@ -158,6 +162,20 @@ impl Groups {
             self.high = self.high.saturating_add(more.memory);
         }
         Ok(())
+    }
+
+    /// The limit of a group refused a task: those above hear of it, too.
+    fn refused_task(&mut self, group: GroupId) {
+        if let Some(g) = self.arena.get_mut(group) {
+            g.events.tasks_refused_here += 1;
+        }
+        self.note(group, Noted::PidsLocal);
+        let mut next = Some(group);
+        while let Some((id, g)) = next.and_then(|id| Some((id, self.arena.get_mut(id)?))) {
+            g.events.tasks_refused += 1;
+            next = g.parent;
+            self.note(id, Noted::Pids);
+        }
     }
 
     fn sub(&mut self, group: GroupId, less: Amount) {

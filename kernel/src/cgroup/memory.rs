@@ -1,6 +1,6 @@
 //! What a group's memory is, what it may be, and how often that was met (cgroup v2, `memory.*`).
 
-use super::{Group, GroupId, Groups};
+use super::{Group, GroupId, Groups, Noted};
 
 /// What charged memory is used for (`memory.stat`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,6 +116,17 @@ pub(super) struct Memory {
     local: MemoryEvents,
 }
 
+impl Memory {
+    /// Forgets what was set and what happened: the controller is taken away.
+    pub(super) fn reset(&mut self) {
+        let parts = self.parts;
+        *self = Memory {
+            parts,
+            ..Memory::default()
+        };
+    }
+}
+
 impl Group {
     /// By how many bytes it uses more than `memory.high`.
     pub(super) fn above_high(&self) -> u64 {
@@ -165,13 +176,20 @@ impl Groups {
 
     /// Counts what happened to a group: there and in all above it.
     pub fn happened(&mut self, group: GroupId, what: Happened) {
+        let told = what != Happened::Fault;
         if let Some(g) = self.arena.get_mut(group) {
             g.memory.local.count(what);
         }
+        if told {
+            self.note(group, Noted::MemoryLocal);
+        }
         let mut next = Some(group);
-        while let Some(g) = next.and_then(|id| self.arena.get_mut(id)) {
+        while let Some((id, g)) = next.and_then(|id| Some((id, self.arena.get_mut(id)?))) {
             g.memory.events.count(what);
             next = g.parent;
+            if told {
+                self.note(id, Noted::Memory);
+            }
         }
     }
 

@@ -3,16 +3,22 @@
 //! Every charge goes to the group and all its ancestors, and is undone whole when one refuses.
 
 mod charge;
+mod control;
 mod cpu;
+mod members;
 mod memory;
+mod tree;
 
 pub use charge::{Charge, Events, Limits, Usage};
+pub use control::{Controllers, Type};
 pub use cpu::Cpu;
 pub use memory::{Happened, MemoryEvents, MemoryPolicy, Part, Parts};
+pub use tree::{Below, DEPTH_MAX, NAME_MAX, UNBOUNDED};
 
 use crate::arena::{Arena, Held};
 use crate::error::NoMem;
 use crate::key;
+use alloc::vec::Vec;
 
 key! {
     /// A control group.
@@ -31,11 +37,37 @@ struct Group {
     events: Events,
     memory: memory::Memory,
     cpu: Cpu,
+    place: tree::Place,
+    members: members::Members,
+    control: control::Control,
+    /// How often what readers wait for has changed.
+    changes: [u32; Noted::COUNT],
+    /// Changes that the waiting were not told of yet.
+    untold: bool,
+}
+
+/// A file of a group whose readers wait for changes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Noted {
+    /// `cgroup.events`.
+    Events,
+    /// `pids.events`.
+    Pids,
+    /// `pids.events.local`.
+    PidsLocal,
+    /// `memory.events`.
+    Memory,
+    /// `memory.events.local`.
+    MemoryLocal,
+}
+
+impl Noted {
+    const COUNT: usize = 5;
 }
 
 impl Group {
     /// A group that uses nothing, without limits.
-    fn below(parent: Option<(GroupId, Held<GroupId>)>) -> Group {
+    fn below(parent: Option<(GroupId, Held<GroupId>)>, place: tree::Place) -> Group {
         let (parent, parent_held) = parent.unzip();
         Group {
             parent,
@@ -47,6 +79,11 @@ impl Group {
             events: Events::default(),
             memory: memory::Memory::default(),
             cpu: Cpu::default(),
+            place,
+            members: members::Members::default(),
+            control: control::Control::default(),
+            changes: [0; Noted::COUNT],
+            untold: false,
         }
     }
 }
@@ -60,6 +97,10 @@ pub struct Groups {
     dying: usize,
     /// Bytes charged to groups above their `memory.high`, until somebody is slowed down for them.
     high: u64,
+    /// Groups with a name that were made since boot.
+    serial: u64,
+    /// Groups with changes that were not told yet.
+    noted: Vec<GroupId>,
     /// What tests let come between.
     #[cfg(feature = "audit")]
     pub disturb: crate::disturb::Disturb,
@@ -75,7 +116,7 @@ impl Groups {
     /// Only the root group.
     pub fn new() -> Groups {
         let mut arena = Arena::default();
-        let group = Group::below(None);
+        let group = Group::below(None, tree::Place::new(b"", 0));
         // The root pays for itself only from here on; there is no group yet to charge.
         let nobody = Charge {
             group: crate::arena::Key::new(0, 0),
@@ -88,6 +129,8 @@ impl Groups {
             root_held,
             dying: 0,
             high: 0,
+            serial: 0,
+            noted: Vec::new(),
             #[cfg(feature = "audit")]
             disturb: crate::disturb::Disturb::default(),
         }
@@ -106,14 +149,14 @@ impl Groups {
         }
     }
 
-    /// Makes a group below `parent`, charged to `parent`.
+    /// Makes a group below `parent`, charged to `parent`, that has no name in the tree.
     ///
     /// # Errors
     /// [`NoMem`] when the parent may not have more.
     pub fn create(&mut self, parent: GroupId) -> Result<Held<GroupId>, NoMem> {
         let charge = self.charge(parent, Arena::<GroupId, Group>::COST)?;
         let parent_held = self.hold(parent);
-        let group = Group::below(Some((parent, parent_held)));
+        let group = Group::below(Some((parent, parent_held)), tree::Place::new(b"", 0));
         Ok(self.arena.insert(group, charge))
     }
 
@@ -135,10 +178,39 @@ impl Groups {
                 }
             }
             if let Some((group, charge)) = self.arena.release(held) {
+                self.gone(&group);
                 self.give_back(charge);
                 next = group.parent_held;
             }
         }
+    }
+
+    /// Something changed that readers of a group's file wait for.
+    pub(crate) fn note(&mut self, group: GroupId, what: Noted) {
+        let Some(g) = self.arena.get_mut(group) else {
+            return;
+        };
+        if let Some(count) = g.changes.get_mut(what as usize) {
+            *count = count.wrapping_add(1);
+        }
+        if !core::mem::replace(&mut g.untold, true) {
+            self.noted.push(group);
+        }
+    }
+
+    /// The next group with changes that the waiting were not told of yet.
+    pub(crate) fn take_noted(&mut self) -> Option<GroupId> {
+        let group = self.noted.pop()?;
+        if let Some(g) = self.arena.get_mut(group) {
+            g.untold = false;
+        }
+        Some(group)
+    }
+
+    /// How often this has changed; 0 when the group is gone.
+    pub fn changes(&self, group: GroupId, what: Noted) -> u32 {
+        let changes = self.arena.get(group).map(|g| &g.changes);
+        changes.and_then(|c| c.get(what as usize)).map_or(0, |c| *c)
     }
 
     /// A group's share of the CPU; `None` when the group is gone.

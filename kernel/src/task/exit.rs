@@ -162,6 +162,8 @@ fn end_thread(k: &mut Kernel, m: &mut dyn Machine, id: TaskId) {
     let pending = core::mem::take(&mut task.pending);
     let (mm, files, fs) = (task.mm.take(), task.files.take(), task.fs.take());
     let (handlers, ns) = (task.handlers.take(), task.ns.take());
+    let group = task.group.key();
+    k.groups.leave(group, id);
     signal::dissolve(k, pending);
     timer::cpu::dissolve(k, alarms);
     crate::container::caller_ended(k, id);

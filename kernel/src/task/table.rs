@@ -9,16 +9,16 @@ use crate::machine::FpuArea;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 
-/// What one task costs: its slot and its FPU state.
+/// What one task costs: its slot, its FPU state and its place among those of its control group.
 pub(super) const TASK_COST: u32 =
-    Arena::<TaskId, Task>::COST + core::mem::size_of::<FpuArea>() as u32;
+    Arena::<TaskId, Task>::COST + core::mem::size_of::<FpuArea>() as u32 + 16;
 
 /// What one process costs.
 pub(super) const PROCESS_COST: u32 = Arena::<ProcessId, Process>::COST;
 
 /// Puts a complete task into the tables.
 pub(super) fn insert_task(k: &mut Kernel, task: Task, charge: Charge) -> TaskId {
-    let (pid, uid) = (task.pid.key(), task.cred.uid);
+    let (pid, uid, group) = (task.pid.key(), task.cred.uid, task.group.key());
     let token = k.tasks.tasks.insert(task, charge);
     let id = token.key();
     if let Some(task) = k.tasks.tasks.get_mut(id) {
@@ -27,6 +27,7 @@ pub(super) fn insert_task(k: &mut Kernel, task: Task, charge: Charge) -> TaskId 
     if let Some(pid) = k.tasks.pids.get_mut(pid) {
         pid.task = Some(id);
     }
+    k.groups.join(group, id);
     k.tasks.count_user(uid, true);
     k.tasks.made += 1;
     id
