@@ -21,6 +21,7 @@ mod isolation;
 mod limits;
 mod person;
 mod procfs;
+mod resources;
 mod runner;
 mod scripts;
 mod seat;
@@ -48,6 +49,7 @@ fn cases() -> Vec<Case> {
         inside::cases(),
         isolation::cases(),
         limits::cases(),
+        resources::cases(),
         seat::cases(),
         state::cases(),
         veridian::cases(),

@@ -114,6 +114,8 @@ mod operation;
 mod plan;
 #[cfg(feature = "alloc")]
 mod platform;
+#[cfg(feature = "alloc")]
+mod settings;
 mod state;
 
 pub use feature::{Feature, FeatureSet};
@@ -138,7 +140,9 @@ pub use operation::{Failure, Next, Operation, Outcome, Warning};
 #[cfg(feature = "alloc")]
 pub use plan::{
     Explained, Explanation, HookStep, MountKind, MountStep, NamespaceSource, Plan, Planning,
-    REFUSALS_MAX, Refusal, RefusalKind, Step, explain, plan, plan_delete, plan_start,
+    REFUSALS_MAX, Refusal, RefusalKind, Step, explain, plan, plan_delete, plan_start, plan_update,
 };
 #[cfg(feature = "alloc")]
 pub use platform::{Platform, Progress, Report, run};
+#[cfg(feature = "alloc")]
+pub use settings::{Setting, cpu_weight, settings};

@@ -284,7 +284,7 @@ fn asks_for(feature: Feature) -> &'static str {
         F::CgroupDevices => "cgroup_device=deny:a",
         F::MemoryLimit => "memory_limit=4096",
         F::MemoryReservation => "memory_reservation=4096",
-        F::MemorySwap => "memory_swap=4096",
+        F::MemorySwap => "memory_limit=4096\nmemory_swap=4097",
         F::MemoryKernel => "memory_kernel_tcp=4096",
         F::MemorySwappiness => "memory_swappiness=0",
         F::MemoryOomControl => "memory_disable_oom_killer=true",

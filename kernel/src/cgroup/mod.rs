@@ -5,6 +5,7 @@
 mod charge;
 mod control;
 mod cpu;
+mod devices;
 mod members;
 mod memory;
 mod tree;
@@ -12,6 +13,7 @@ mod tree;
 pub use charge::{Charge, Events, Limits, Usage};
 pub use control::{Controllers, Type};
 pub use cpu::Cpu;
+pub use devices::{DeviceNumber, DeviceRule, DeviceRules, DeviceUse};
 pub use memory::{Happened, MemoryEvents, MemoryPolicy, Part, Parts};
 pub use tree::{Below, DEPTH_MAX, NAME_MAX, UNBOUNDED};
 
@@ -37,6 +39,7 @@ struct Group {
     events: Events,
     memory: memory::Memory,
     cpu: Cpu,
+    devices: Option<DeviceRules>,
     place: tree::Place,
     members: members::Members,
     control: control::Control,
@@ -79,6 +82,7 @@ impl Group {
             events: Events::default(),
             memory: memory::Memory::default(),
             cpu: Cpu::default(),
+            devices: None,
             place,
             members: members::Members::default(),
             control: control::Control::default(),
@@ -180,6 +184,7 @@ impl Groups {
             if let Some((group, charge)) = self.arena.release(held) {
                 self.gone(&group);
                 self.give_back(charge);
+                self.drop_device_rules(group.devices);
                 next = group.parent_held;
             }
         }

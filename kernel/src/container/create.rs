@@ -65,6 +65,7 @@ pub const FEATURES: FeatureSet = FeatureSet::of(&[
     Feature::NamespaceUts,
     Feature::MemoryLimit,
     Feature::PidsLimit,
+    Feature::CgroupDevices,
 ]);
 
 /// An operation on a container in progress, and what its steps share.

@@ -15,6 +15,7 @@ mod life;
 mod mounts;
 mod program;
 mod record;
+mod resources;
 mod start;
 mod stdio;
 mod steps;

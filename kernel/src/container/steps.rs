@@ -5,9 +5,8 @@
 //! looked up twice.
 
 use super::create::{Problem, Work, mark_created};
-use super::{ContainerId, Trouble, devices, ending, hook, life, mounts, program};
+use super::{ContainerId, Trouble, devices, ending, hook, life, mounts, program, resources};
 use crate::arena::Held;
-use crate::cgroup::Limits;
 use crate::error::{Errno, Stop};
 use crate::fs::walk::{Found, Start, WalkFlags, walk};
 use crate::fs::{self, Access, Actor, HeldPos, InodeId, MountId, Node, Pos, Store, Time};
@@ -113,7 +112,7 @@ fn attempt(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work, step: 
     match step {
         Step::ResolveRoot => resolve_root(k, id, work),
         Step::Namespace(kind, source) => namespace(k, cx, id, work, kind, source),
-        Step::SetResources => resources(k, id),
+        Step::SetResources => resources::set(k, id).map(|()| Did::Done(None)),
         Step::MountRoot => mounts::root(k, cx, id, work),
         Step::Mount(mount) => mounts::configured(k, cx, id, work, mount),
         Step::CreateDefaultDevices => devices::defaults(k, cx, id, work),
@@ -258,20 +257,6 @@ fn namespace(
         _ => return Err(Errno::EOPNOTSUPP.into()),
     };
     Ok(Did::Done(Some(undo)))
-}
-
-/// C-mem and C-pids: the limits of the container's group. A memory limit of 0 and a negative number of
-/// tasks are none.
-fn resources(k: &mut Kernel, id: ContainerId) -> Step1 {
-    let group = group(k, id)?;
-    let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
-    let asked = &container.config.linux.resources;
-    let limits = Limits {
-        memory: asked.memory.limit.filter(|n| *n > 0).unwrap_or(u64::MAX),
-        tasks: (asked.pids_limit).map_or(u64::MAX, |n| u64::try_from(n).unwrap_or(u64::MAX)),
-    };
-    k.groups.set_limits(group, limits);
-    Ok(Did::Done(None))
 }
 
 /// U-1, U-2: the configured names. The namespace is the container's own: the parser wants one for

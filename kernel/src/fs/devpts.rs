@@ -15,7 +15,7 @@ pub const MAJOR: u32 = 136;
 /// The most terminals of all instances together (/proc/sys/kernel/pty/max).
 pub const MOST: u32 = 4096;
 /// The device that makes them.
-const PTMX: Device = Device {
+pub const PTMX: Device = Device {
     char: true,
     major: 5,
     minor: 2,

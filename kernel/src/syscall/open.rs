@@ -1,8 +1,11 @@
 //! Opening (open(2)).
 
 use super::Line;
-use super::place::{FDCWD, access, act, caller, find, kept, making, parent_with, path, walk};
+use super::place::{
+    FDCWD, access, act, allowed, caller, find, kept, making, parent_with, path, walk,
+};
 use crate::arena::Held;
+use crate::cgroup::DeviceUse;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::{self, Kind, What};
 use crate::fs::mount::MountFlags;
@@ -330,6 +333,9 @@ fn open_inode(
         k.fs.writable(mount)?;
     }
     inode.permit(&who, want)?;
+    if let Way::Device(device) = way {
+        allowed(k, cx, device, DeviceUse::from_bits_truncate(want as u8))?;
+    }
     if want & 2 != 0 && k.spaces.runs(id) {
         return Err(Errno::ETXTBSY.into());
     }

@@ -1,7 +1,10 @@
 //! Calls that change names (mkdir(2), link(2), rename(2), unlink(2), ...), and where a task is.
 
 use super::Line;
-use super::place::{FDCWD, act, caller, changeable, find, kept, making, parent, path, require};
+use super::place::{
+    FDCWD, act, allowed, caller, changeable, find, kept, making, parent, path, require,
+};
+use crate::cgroup::DeviceUse;
 use crate::error::{Call, Errno};
 use crate::fs::dir;
 use crate::fs::inode::{Device, What};
@@ -54,6 +57,13 @@ pub(super) fn new_name(k: &Kernel, parent: Parent, dir: bool) -> Result<(InodeId
 fn make(k: &mut Kernel, cx: &mut Cx, dirfd: u64, path: &[u8], what: What, mode: u32) -> Call {
     let at = parent(k, cx, dirfd, path)?;
     let (above, name) = new_name(k, at, matches!(what, What::Dir))?;
+    match what {
+        // What hides a name of an overlay is no device (mknod(2)).
+        What::Device(device) if !device.char || (device.major, device.minor) != (0, 0) => {
+            allowed(k, cx, device, DeviceUse::MAKE)?;
+        }
+        _ => {}
+    }
     let umask = match what {
         What::Symlink(_) => 0,
         _ => files::context(k, cx.task)?.umask,

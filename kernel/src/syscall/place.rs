@@ -1,6 +1,8 @@
 //! What calls with paths have in common: from a descriptor and a path to a position, and who asks.
 
+use crate::cgroup::{DeviceNumber, DeviceUse};
 use crate::error::{Errno, Stop};
+use crate::fs::inode::Device;
 use crate::fs::walk::{self, Found, Parent, Start, WalkFlags, walk_parent};
 use crate::fs::{Access, Actor, InodeId, Location, Node, Pos, Store, Time, View};
 use crate::mm::user;
@@ -36,6 +38,23 @@ pub(super) fn require(k: &Kernel, cx: &Cx, cap: u32) -> Result<(), Errno> {
         Ok(())
     } else {
         Err(Errno::EPERM)
+    }
+}
+
+/// The caller's control group lets it use a device so.
+///
+/// # Errors
+/// EPERM.
+pub(super) fn allowed(k: &Kernel, cx: &Cx, device: Device, uses: DeviceUse) -> Result<(), Errno> {
+    let group = caller(k, cx)?.group.key();
+    let number = DeviceNumber {
+        char: device.char,
+        major: device.major,
+        minor: device.minor,
+    };
+    match k.groups.may_use(group, number, uses) {
+        true => Ok(()),
+        false => Err(Errno::EPERM),
     }
 }
 

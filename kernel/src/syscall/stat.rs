@@ -1,7 +1,8 @@
 //! Calls that tell about files (stat(2), access(2), statfs(2), getcwd(2), readlink(2)).
 
 use super::Line;
-use super::place::{FDCWD, at_flags, caller, find, path};
+use super::place::{FDCWD, allowed, at_flags, caller, find, path};
+use crate::cgroup::DeviceUse;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::inode::{self, Kind};
 use crate::fs::mount::MountFlags;
@@ -209,6 +210,11 @@ fn may(k: &mut Kernel, cx: &mut Cx, dirfd: u64, addr: u64, want: u64, flags: u64
         return Err(Errno::EACCES.into());
     }
     inode::permit(&who, (stat.uid, stat.gid), stat.mode, want)?;
+    if let Node::Inode(id) = pos.node {
+        if let Kind::Device(device) = k.fs.inode(id)?.kind {
+            allowed(k, cx, device, DeviceUse::from_bits_truncate(want as u8))?;
+        }
+    }
     let special = [
         linux::S_IFCHR,
         linux::S_IFBLK,

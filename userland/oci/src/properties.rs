@@ -24,9 +24,7 @@ use Standing::{Enforced, Moot, Unless};
 
 /// Refused whatever it asks for.
 const NO: Standing = Unless(&[]);
-/// Numbers by which callers say "no limit" or "as it is".
-const UNSET: Standing = Unless(&["0", "-1"]);
-/// As above, where 0 is a limit.
+/// How callers say "no limit" where 0 is one.
 const UNLIMITED: Standing = Unless(&["-1"]);
 
 /// Every property, by its JSON pointer; `*` stands for an index or a free name. A property that is
@@ -74,28 +72,26 @@ const PROPERTIES: &[(&str, Standing)] = &[
     ("/linux/timeOffsets", NO),
     ("/linux/devices", NO),
     ("/linux/netDevices", NO),
-    // Without a limit in it a group is not needed, but the caller chose its name.
-    ("/linux/cgroupsPath", NO),
-    ("/linux/resources/devices", NO),
+    ("/linux/cgroupsPath", Enforced),
+    ("/linux/resources/devices", Enforced),
     ("/linux/resources/memory/limit", Enforced),
-    ("/linux/resources/memory/reservation", UNSET),
-    ("/linux/resources/memory/swap", UNLIMITED),
+    ("/linux/resources/memory/reservation", Enforced),
+    ("/linux/resources/memory/swap", Enforced),
     ("/linux/resources/memory/kernel", UNLIMITED),
     ("/linux/resources/memory/kernelTCP", UNLIMITED),
     ("/linux/resources/memory/swappiness", NO),
     ("/linux/resources/memory/disableOOMKiller", NO),
     ("/linux/resources/memory/useHierarchy", NO),
-    ("/linux/resources/memory/checkBeforeUpdate", NO),
-    ("/linux/resources/cpu/shares", Unless(&["0"])),
-    ("/linux/resources/cpu/quota", UNSET),
-    ("/linux/resources/cpu/burst", Unless(&["0"])),
-    // A period limits nothing without a quota.
-    ("/linux/resources/cpu/period", Moot),
+    ("/linux/resources/memory/checkBeforeUpdate", Enforced),
+    ("/linux/resources/cpu/shares", Enforced),
+    ("/linux/resources/cpu/quota", Enforced),
+    ("/linux/resources/cpu/burst", Enforced),
+    ("/linux/resources/cpu/period", Enforced),
     ("/linux/resources/cpu/realtimeRuntime", Unless(&["0"])),
     ("/linux/resources/cpu/realtimePeriod", Moot),
-    ("/linux/resources/cpu/cpus", NO),
-    ("/linux/resources/cpu/mems", NO),
-    ("/linux/resources/cpu/idle", Unless(&["0"])),
+    ("/linux/resources/cpu/cpus", Enforced),
+    ("/linux/resources/cpu/mems", Enforced),
+    ("/linux/resources/cpu/idle", Enforced),
     ("/linux/resources/pids/limit", Enforced),
     ("/linux/resources/blockIO/weight", Unless(&["0"])),
     ("/linux/resources/blockIO/leafWeight", Unless(&["0"])),
@@ -108,7 +104,7 @@ const PROPERTIES: &[(&str, Standing)] = &[
     ("/linux/resources/network/classID", Unless(&["0"])),
     ("/linux/resources/network/priorities", NO),
     ("/linux/resources/rdma", NO),
-    ("/linux/resources/unified", NO),
+    ("/linux/resources/unified", Enforced),
     ("/linux/sysctl", NO),
     ("/linux/seccomp", NO),
     // A container's mounts are built from nothing and nothing propagates to or from them.
@@ -296,8 +292,8 @@ mod tests {
                 "/process/scheduler/policy/0",
             ),
             (
-                r#"{"linux":{"resources":{"devices":[{"allow":false}]}}}"#,
-                "/linux/resources/devices/0",
+                r#"{"linux":{"resources":{"network":{"priorities":[{"allow":false}]}}}}"#,
+                "/linux/resources/network/priorities/0",
             ),
             (
                 r#"{"mounts":[{},{"uidMappings":[{"size":1}]}]}"#,

@@ -4,6 +4,7 @@
 //! (see [`crate::properties`]), what the kernel checks anyway is left to the kernel.
 
 mod process;
+mod resources;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -85,8 +86,12 @@ fn enforced(
             .list("namespaces")?
             .iter()
             .try_for_each(|item| namespace(item, &mut text))?;
+        // An empty path is none.
+        if let Some(path) = linux.get("cgroupsPath")?.filter(|at| at.value != "") {
+            text.scalar("cgroups_path", &path)?;
+        }
         if let Some(resources) = linux.get("resources")? {
-            limits(&resources, &mut text)?;
+            resources::lines(&resources, &mut text)?;
         }
     }
     Ok((text.0, warnings))
@@ -174,26 +179,5 @@ fn namespace(namespace: &At<'_>, text: &mut Text) -> Done {
         value.push_str(&quote(path.text()?));
     }
     text.line("namespace", &value);
-    Ok(())
-}
-
-/// Limits. A memory limit of 0 is how callers write "as it is", -1 is none.
-fn limits(resources: &At<'_>, text: &mut Text) -> Done {
-    let table = [
-        ("memory", "memory_limit", [0, -1]),
-        ("pids", "pids_limit", [-1, -1]),
-    ];
-    for (of, key, none) in table {
-        let limit = match resources.get(of)? {
-            Some(of) => of.get("limit")?,
-            None => None,
-        };
-        if let Some(limit) = limit {
-            let limit = limit.integer()?;
-            if !none.contains(&limit) {
-                text.line(key, &limit.to_string());
-            }
-        }
-    }
     Ok(())
 }

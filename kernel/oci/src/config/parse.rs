@@ -45,6 +45,16 @@ const ELEMENTS: usize = 4;
 const BYTES: usize = 1 << 8;
 
 impl ConfigReader {
+    /// A reader of limits alone, for an update: of the keys of a whole configuration only those of
+    /// `linux.resources` may be there, and none must. What concerns more than one line is not
+    /// checked: the lines change what a container has ([`plan_update`](crate::plan_update)).
+    #[must_use]
+    pub fn of_limits() -> Self {
+        let mut reader = Self::default();
+        reader.parser.only_limits = true;
+        reader
+    }
+
     /// Reads at most `lines` lines of `bytes`, fewer when some are long; what belongs to a line
     /// that has not ended is kept. Says how many bytes were taken: at least one, if there are
     /// any and `lines` is not 0.
@@ -159,6 +169,8 @@ struct Parser {
     names: Names,
     /// The kind of the hook line that `hook_arg` and `hook_env` lines belong to.
     last_hook: Option<HookKind>,
+    /// Other keys than those of limits are faults, missing ones are not.
+    only_limits: bool,
 }
 
 /// A key that was given.
@@ -181,6 +193,10 @@ impl Parser {
 
     fn assign(&mut self, line: Line<'_>) -> Read<()> {
         let key = Key::from_name(line.key).ok_or_else(|| unknown_key(line.key))?;
+        if self.only_limits && !matches!(key, Key::Resource(_)) {
+            let text = "only limits can be changed";
+            return Err(Fault::new(ConfigErrorKind::UnknownKey, text));
+        }
         self.count(key, line)?;
         self.set(key, line.value)?;
         self.names.check(key, &self.config)
@@ -208,6 +224,9 @@ impl Parser {
     /// The rules between lines: one that is broken is an error at the last line that has the
     /// key, or at no line.
     fn check(&self) -> Result<(), ConfigError> {
+        if self.only_limits {
+            return Ok(());
+        }
         self.config.check_relations().map_err(|broken| {
             let seen = self.seen.iter().find(|seen| seen.key == broken.key);
             let (line, value) = seen.map_or((0, ""), |seen| (seen.line, seen.value.as_str()));

@@ -103,14 +103,8 @@ impl OciConfig {
 
     fn check_linux(&self) -> Check {
         let linux = &self.linux;
-        let cpu = &linux.resources.cpu;
-        let burst_fits = match (cpu.burst, cpu.quota) {
-            (Some(burst), Some(quota)) if quota > 0 => burst <= quota,
-            (Some(burst), _) => burst == 0,
-            (None, _) => true,
-        };
         rule(
-            burst_fits,
+            linux.resources.cpu.burst_fits(),
             ResourceKey::CpuBurst,
             "the burst must not be above cpu_quota",
         )?;

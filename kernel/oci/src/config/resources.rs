@@ -318,6 +318,15 @@ impl OciMemory {
 }
 
 impl OciCpu {
+    /// Whether the burst is at most the quota (C-cpu).
+    pub(crate) fn burst_fits(&self) -> bool {
+        match (self.burst, self.quota) {
+            (Some(burst), Some(quota)) if quota > 0 => burst <= quota,
+            (Some(burst), _) => burst == 0,
+            (None, _) => true,
+        }
+    }
+
     /// Sets the field of `key`; false when the key is of another group.
     fn set(&mut self, key: K, value: &str) -> Read<bool> {
         match key {

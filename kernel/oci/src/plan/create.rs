@@ -23,6 +23,7 @@ pub(super) const CREATE: &[Section] = &[
     |p, i| p.namespace(i),
     |p, _| p.settings_of_namespaces(),
     |p, _| p.cgroup(),
+    |p, _| p.swap(),
     |p, i| p.cgroup_device(i),
     |p, i| p.hugepage_limit(i),
     |p, i| p.network_priority(i),
@@ -53,6 +54,17 @@ pub(super) const CREATE: &[Section] = &[
     |p, _| p.readonly_root(),
     |p, _| p.once(Step::SetWorkingDirectory),
     |p, _| p.once(Step::MarkCreated),
+];
+
+/// The limits alone, for an update.
+pub(super) const LIMITS: &[Section] = &[
+    |p, i| p.cgroup_device(i),
+    |p, i| p.hugepage_limit(i),
+    |p, i| p.network_priority(i),
+    |p, i| p.rdma(i),
+    |p, i| p.unified(i),
+    |p, i| p.block_io_device(i),
+    |p, _| p.resources(),
 ];
 
 impl Planner<'_> {

@@ -11,12 +11,15 @@ mod planning;
 mod refusal;
 mod resources;
 mod step;
+mod update;
 
 pub use explain::{Explained, Explanation, explain};
 pub use mounts::MountKind;
 pub use planning::{Planning, REFUSALS_MAX};
 pub use refusal::{Refusal, RefusalKind};
+
 pub use step::{HookStep, MountStep, NamespaceSource, Step};
+pub use update::plan_update;
 
 use crate::config::OciConfig;
 use crate::feature::FeatureSet;

@@ -1,6 +1,6 @@
 //! A plan of create in the making, item by item.
 
-use super::create::CREATE;
+use super::create::{CREATE, LIMITS};
 use super::{CleanupWhen, Plan, Refusal, RefusalKind, Step, push_hooks};
 use crate::config::OciConfig;
 use crate::feature::{Feature, FeatureSet};
@@ -20,6 +20,7 @@ pub struct Planning {
     features: FeatureSet,
     /// Whether the first refusal ends it.
     one_refusal: bool,
+    sections: &'static [Section],
     steps: Vec<Step>,
     refusals: Vec<Refusal>,
     /// Refusals that are not listed.
@@ -39,6 +40,7 @@ impl Planning {
         Self {
             features,
             one_refusal: true,
+            sections: CREATE,
             steps: Vec::new(),
             refusals: Vec::new(),
             more_refusals: 0,
@@ -55,6 +57,14 @@ impl Planning {
         planning
     }
 
+    /// Begins to look at the limits alone, for an update.
+    #[must_use]
+    pub const fn of_limits(features: FeatureSet) -> Self {
+        let mut planning = Self::new(features);
+        planning.sections = LIMITS;
+        planning
+    }
+
     /// Looks at about `items` entries of `config`, the same in every call. Says whether there
     /// are more.
     ///
@@ -67,7 +77,7 @@ impl Planning {
         }
         let mut left = items;
         while left > 0 {
-            let Some(section) = CREATE.get(self.section) else {
+            let Some(section) = self.sections.get(self.section) else {
                 return Ok(false);
             };
             let item = self.item;

@@ -1,6 +1,7 @@
 //! Which limits can be set.
 
 use super::planning::Planner;
+use super::update::swap_refused;
 use super::{Refusal, Step};
 use crate::config::{OciCpu, OciMemory, OciThrottleDevice, Pair};
 use crate::feature::Feature as F;
@@ -12,6 +13,14 @@ impl Planner<'_> {
         // Without a path the runtime chooses one (C-2), if it has cgroups at all.
         self.push_if(self.has(F::Cgroups), Step::CreateCgroup)?;
         Ok(false)
+    }
+
+    /// What `memory_swap` and `memory_limit` say together.
+    pub(super) fn swap(&mut self) -> Result<bool, Refusal> {
+        match swap_refused(&self.config.linux.resources.memory, self.has(F::MemorySwap)) {
+            Some(refusal) => self.refuse(refusal).map(|()| false),
+            None => Ok(false),
+        }
     }
 
     pub(super) fn cgroup_device(&mut self, i: usize) -> Result<bool, Refusal> {
@@ -85,7 +94,9 @@ impl Planner<'_> {
             | self.need_if_some(F::BlockIo, "block_io_leaf_weight", io.leaf_weight)?
             | self.need_if_some(F::PidsLimit, "pids_limit", limited(resources.pids_limit))?
             | self.need_if_some(F::NetworkClasses, "network_class_id", class)?;
-        self.push_if(given || listed, Step::SetResources)?;
+        // Where there are device rules, everybody has some (D-3).
+        let devices = self.has(F::CgroupDevices);
+        self.push_if(given || listed || devices, Step::SetResources)?;
         Ok(false)
     }
 
@@ -100,7 +111,7 @@ impl Planner<'_> {
                 "memory_reservation",
                 memory.reservation,
             )?
-            | self.need_if_some(F::MemorySwap, "memory_swap", limited(memory.swap))?
+            | memory.swap.is_some()
             | self.need_if_some(F::MemoryKernel, "memory_kernel", limited(memory.kernel))?
             | self.need_if_some(
                 F::MemoryKernel,
@@ -136,6 +147,6 @@ impl Planner<'_> {
 }
 
 /// -1 is no limit.
-fn limited(limit: Option<i64>) -> Option<i64> {
+pub(super) fn limited(limit: Option<i64>) -> Option<i64> {
     limit.filter(|limit| *limit != -1)
 }

@@ -87,8 +87,50 @@ fn every_enforced_property_has_its_line() {
             &["memory_limit=1048576", "pids_limit=0"],
         ),
         (
-            r#","linux":{"resources":{"memory":{"limit":0},"pids":{"limit":-1}}}"#,
+            r#","linux":{"resources":{"memory":{"limit":0,"reservation":0,"swap":0,"checkBeforeUpdate":false},"cpu":{"shares":0,"quota":0,"period":0,"cpus":"","mems":null},"unified":{}}}"#,
             &[],
+        ),
+        (
+            r#","linux":{"resources":{"memory":{"limit":-1,"reservation":-1,"swap":-1},"cpu":{"quota":-1},"pids":{"limit":-1}}}"#,
+            &[
+                "memory_limit=0",
+                "memory_reservation=-1",
+                "memory_swap=-1",
+                "cpu_quota=0",
+                "pids_limit=-1",
+            ],
+        ),
+        (
+            r#","linux":{"resources":{"cpu":{"shares":512,"quota":2000,"burst":0,"period":3000,"cpus":"0","mems":"0","idle":1},"memory":{"swap":9,"checkBeforeUpdate":true,"reservation":5,"limit":9}}}"#,
+            &[
+                "memory_limit=9",
+                "memory_reservation=5",
+                "memory_swap=9",
+                "cpu_shares=512",
+                "cpu_quota=2000",
+                "cpu_period=3000",
+                "cpu_burst=0",
+                "cpu_idle=1",
+                "memory_check_before_update=true",
+                "cpu_cpus=0",
+                "cpu_mems=0",
+            ],
+        ),
+        (
+            r#","linux":{"cgroupsPath":"/a:b","resources":{"unified":{"memory.high":"4096","a":"c\nd=e"}}}"#,
+            &[
+                "cgroups_path=/a:b",
+                "unified=a=c\\nd=e",
+                "unified=memory.high=4096",
+            ],
+        ),
+        (
+            r#","linux":{"resources":{"devices":[{"allow":false},{"allow":true,"type":"c","major":1,"minor":3,"access":"rw"},{"allow":true,"type":"b","major":-1,"minor":2,"access":""}]}}"#,
+            &[
+                "cgroup_device=deny:a:*:*:rwm",
+                "cgroup_device=allow:c:1:3:rw",
+                "cgroup_device=allow:b:*:2:rwm",
+            ],
         ),
         (
             r#","hooks":{"poststop":[{"path":"/p"}],"prestart":[{"path":"/h:1","args":["h","a\nb"],"env":["A=1"],"timeout":5}]}"#,
@@ -142,7 +184,7 @@ fn arguments_come_through_byte_for_byte() {
 fn values_that_ask_for_nothing_leave_no_line() {
     let nothing = r#","terminal":false,"noNewPrivileges":false,"rlimits":[],"capabilities":{"bounding":[]},"consoleSize":{"height":1,"width":1}"#;
     assert_eq!(process(nothing).unwrap(), [""; 0]);
-    assert_eq!(lines(r#","linux":{"resources":{"memory":{"limit":-1}},"seccomp":null},"hooks":{"poststart":[]},"process":null"#).unwrap(), [""; 0]);
+    assert_eq!(lines(r#","linux":{"resources":{"memory":{"limit":0}},"seccomp":null},"hooks":{"poststart":[]},"process":null"#).unwrap(), [""; 0]);
 }
 
 #[test]
@@ -228,8 +270,16 @@ fn what_is_wrong_is_named() {
             "/linux/resources/memory/limit: must be an integer",
         ),
         (
-            r#","linux":{"resources":{"memory":{"reservation":1048576}}}"#,
-            "/linux/resources/memory/reservation: not enforced by this build",
+            r#","linux":{"resources":{"memory":{"kernel":1048576}}}"#,
+            "/linux/resources/memory/kernel: not enforced by this build",
+        ),
+        (
+            r#","linux":{"resources":{"devices":[{"type":"c"}]}}"#,
+            "/linux/resources/devices/0/allow: required",
+        ),
+        (
+            r#","linux":{"resources":{"unified":{"a=b":"1"}}}"#,
+            "/linux/resources/unified/a=b: no file of a control group has this name",
         ),
         (
             r#","linux":{"seccomp":{"defaultAction":"SCMP_ACT_ALLOW"}}"#,
