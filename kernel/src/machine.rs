@@ -228,6 +228,46 @@ pub trait Machine {
     /// The first mapped page in `[from, end)`: its address and what it is. Skips absent tables,
     /// so that walking a sparse space is cheap.
     fn next_mapped(&self, space: Space, from: u64, end: u64) -> Option<(u64, Mapped)>;
+    /// Maps pages from `addr` on, 64 at the most and all of one last table, to a frame each where
+    /// none is mapped; those without a frame or without a table stay absent. Tells which it
+    /// mapped, the first in the lowest bit.
+    fn map_absent(
+        &mut self,
+        space: Space,
+        addr: u64,
+        frames: &[Option<Frame>],
+        access: Access,
+    ) -> u64 {
+        let (mut done, mut at) = (0, addr);
+        for (n, frame) in frames.iter().enumerate().take(64) {
+            if let Some(frame) = frame.filter(|_| self.query(space, at).is_none()) {
+                let mapped = self.map(space, at, frame, access, &mut || None).is_ok();
+                done |= u64::from(mapped) << n;
+            }
+            at = at.saturating_add(PAGE);
+        }
+        done
+    }
+    /// Removes the first `most` mappings in `[from, end)` and tells of each; returns the page of
+    /// the next one, if there is any.
+    fn unmap_some(
+        &mut self,
+        space: Space,
+        from: u64,
+        end: u64,
+        most: usize,
+        gone: &mut dyn FnMut(u64, Mapped),
+    ) -> Option<u64> {
+        let mut at = from;
+        for _ in 0..most {
+            let (page, _) = self.next_mapped(space, at, end)?;
+            if let Some(mapped) = self.unmap(space, page) {
+                gone(page, mapped);
+            }
+            at = page.saturating_add(PAGE);
+        }
+        self.next_mapped(space, at, end).map(|next| next.0)
+    }
     /// Takes away at most `most` table frames that hold no mapping any more in `[from, end)`,
     /// handing each to `free`; returns whether more remain. With the whole user range on a space
     /// without mappings, repeated until false, only the root frame is left; that is the caller's.

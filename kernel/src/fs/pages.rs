@@ -52,6 +52,27 @@ pub fn page(
     }
 }
 
+/// The frames that pages from `first` on have; those behind the end and holes have none.
+pub fn present(fs: &Fs, id: InodeId, first: u64, to: &mut [Option<Frame>]) {
+    let Ok(pages) = of(fs, id) else {
+        return;
+    };
+    let end = (pages.size.div_ceil(PAGE)).min(first.saturating_add(to.len() as u64));
+    fill(&pages.frames, first, end, to);
+}
+
+/// Puts the frames of pages from `first` to below `end` where they belong.
+pub fn fill(frames: &BTreeMap<u64, Frame>, first: u64, end: u64, to: &mut [Option<Frame>]) {
+    if first >= end {
+        return;
+    }
+    for (index, frame) in frames.range(first..end) {
+        if let Some(slot) = to.get_mut(index.saturating_sub(first) as usize) {
+            *slot = Some(*frame);
+        }
+    }
+}
+
 /// The frame of a page that will be written: made if it is a hole, wherever the file ends.
 /// `clear` says whether its bytes must be zeros (they need not when all will be written).
 ///

@@ -5,10 +5,11 @@ use super::frames::Origin;
 use super::{Fault, MmId, page, room};
 use crate::Kernel;
 use crate::error::Stop;
+use crate::fs::pages;
 use crate::machine::{Access, Frame, Machine, Mapped, PAGE, Space};
 
 /// A read of a file's page maps what the cache has of so many pages around it.
-const AROUND: u64 = 16;
+const AROUND: usize = 16;
 
 /// Makes the page at `addr` present for `access` in this address space: demand zero, page cache,
 /// copy on write, stack growth. The same for traps and for the kernel's copies.
@@ -165,20 +166,40 @@ impl Site {
     /// Maps the neighbours that the source has in memory, as they are likely to be next. They lie
     /// in the same table, so that nothing is allocated.
     fn around(&self, k: &mut Kernel, m: &mut dyn Machine, source: Source) {
-        let window = AROUND * PAGE;
-        let start = self.at - self.at % window;
-        let end = start.saturating_add(window).min(self.area.end);
-        let mut at = start.max(self.area.start);
-        while at < end {
-            if m.query(self.space, at).is_none() {
-                let index = self.area.source_page(at);
-                if let Ok(Some(frame)) = source_frame(k, m, self.mm, source, index, false) {
-                    if self.put_shared(k, m, at, frame).is_err() {
-                        return;
-                    }
-                }
+        let window = AROUND as u64 * PAGE;
+        let begin = self.at - self.at % window;
+        let start = begin.max(self.area.start);
+        let end = begin.saturating_add(window).min(self.area.end);
+        let mut frames = [None; AROUND];
+        let count = (end.saturating_sub(start) / PAGE) as usize;
+        let here = frames.get_mut(..count).unwrap_or_default();
+        present(k, source, self.area.source_page(start), here);
+        let access = match self.area.is_shared() {
+            true => self.area.access,
+            false => self.area.access - Access::WRITE,
+        };
+        let mapped = m.map_absent(self.space, start, here, access);
+        let Some(mm) = k.spaces.get_mut(self.mm) else {
+            return;
+        };
+        for (n, frame) in frames.iter().enumerate() {
+            if let Some(frame) = frame.filter(|_| mapped & (1 << n) != 0) {
+                k.frames.share(frame);
+                mm.resident.add(Origin::File);
             }
-            at += PAGE;
+        }
+    }
+}
+
+/// The frames that a source has for its pages from `first` on.
+fn present(k: &Kernel, source: Source, first: u64, to: &mut [Option<Frame>]) {
+    match source {
+        Source::File(inode) => pages::present(&k.fs, inode, first, to),
+        Source::Object(object) => {
+            if let Some(object) = k.spaces.objects.get(object) {
+                let end = object.size.min(first.saturating_add(to.len() as u64));
+                pages::fill(&object.pages, first, end, to);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{HeldSource, Mm, MmId, release_source};
 use crate::Kernel;
 use crate::arena::Held;
 use crate::cgroup::{Charge, GroupId};
-use crate::machine::{Frame, Machine, PAGE, Space, USER_END};
+use crate::machine::{Frame, Machine, Mapped, Space, USER_END};
 use crate::work::Job;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -110,16 +110,17 @@ fn space_step(
     while let Some(area) = job.areas.first() {
         left = left.saturating_sub(1);
         job.from = job.from.max(area.start);
-        while let Some((page, _)) = m.next_mapped(job.space, job.from, area.end) {
-            if left == 0 {
-                return Some(job);
-            }
-            left -= 1;
-            if let Some(mapped) = m.unmap(job.space, page) {
-                k.frames.release(&mut k.groups, mapped.frame);
-            }
-            job.from = page.saturating_add(PAGE);
+        let Kernel { frames, groups, .. } = k;
+        let mut taken = 0;
+        let mut gone = |_, mapped: Mapped| {
+            taken += 1;
+            frames.release(groups, mapped.frame);
+        };
+        if let Some(next) = m.unmap_some(job.space, job.from, area.end, left, &mut gone) {
+            job.from = next;
+            return Some(job);
         }
+        left = left.saturating_sub(taken);
         // At once, while it is known where the tables are.
         if left == 0 || trim(k, m, job.space, (area.start, area.end)) {
             return Some(job);

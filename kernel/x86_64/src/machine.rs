@@ -127,6 +127,27 @@ impl Machine for X86 {
         space::next_mapped(space, from, end)
     }
 
+    fn map_absent(
+        &mut self,
+        space: Space,
+        addr: u64,
+        frames: &[Option<Frame>],
+        access: Access,
+    ) -> u64 {
+        space::map_absent(space, addr, frames, access)
+    }
+
+    fn unmap_some(
+        &mut self,
+        space: Space,
+        from: u64,
+        end: u64,
+        most: usize,
+        gone: &mut dyn FnMut(u64, Mapped),
+    ) -> Option<u64> {
+        space::unmap_some(space, from, end, most, gone)
+    }
+
     fn trim_tables(
         &mut self,
         space: Space,

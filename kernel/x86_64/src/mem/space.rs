@@ -131,6 +131,85 @@ pub fn unmap(space: Space, addr: u64) -> Option<Mapped> {
     })
 }
 
+/// Maps pages where none is; see [`berth_kernel::machine::Machine::map_absent`].
+pub fn map_absent(space: Space, addr: u64, frames: &[Option<Frame>], access: Access) -> u64 {
+    assert_user(addr);
+    let Some((counter, table)) = last_table(space, addr) else {
+        return 0;
+    };
+    let rights = flags(access);
+    let mut done: u64 = 0;
+    let places = table[layout::index(addr, 1)..].iter().zip(frames);
+    for (n, (entry, frame)) in places.enumerate().take(64) {
+        let absent = !table::is_present(entry.load(Ordering::Relaxed));
+        if let Some(frame) = frame.filter(|_| absent) {
+            entry.store(table::entry(frame, rights), Ordering::Relaxed);
+            done |= 1 << n;
+        }
+    }
+    count(Some(counter), i64::from(done.count_ones()));
+    done
+}
+
+/// Removes mappings; see [`berth_kernel::machine::Machine::unmap_some`].
+pub fn unmap_some(
+    space: Space,
+    from: u64,
+    end: u64,
+    most: usize,
+    gone: &mut dyn FnMut(u64, Mapped),
+) -> Option<u64> {
+    let end = end.min(layout::LOWER_HALF_END);
+    let (mut at, mut left) = (from & !(layout::PAGE - 1), most);
+    let mut next = None;
+    while at < end {
+        // Mostly the next page is near.
+        let near = last_table(space, at).filter(|(counter, _)| entries_in(counter) > 0);
+        let Some((counter, table)) = near.filter(|_| left > 0) else {
+            let first = first_in(table::table(space.0), 4, at, end);
+            let Some((first, _)) = first.filter(|_| left > 0) else {
+                next = first.map(|first| first.0);
+                break;
+            };
+            at = first;
+            continue;
+        };
+        let table_end = end.min(layout::next_entry(at, 2));
+        let most_here = left.min(entries_in(counter));
+        let taken;
+        (taken, at) = empty(table, at, table_end, most_here, gone);
+        count(Some(counter), -(taken as i64));
+        left -= taken;
+    }
+    if left < most && current() == space.0 {
+        tlb::flush_all();
+    }
+    next
+}
+
+/// Empties the first `most` entries in use of a last-level table, from `first` to below `end`;
+/// how many there were, and where it stopped.
+fn empty(
+    table: &Table,
+    first: u64,
+    end: u64,
+    most: usize,
+    gone: &mut dyn FnMut(u64, Mapped),
+) -> (usize, u64) {
+    let (mut taken, mut at) = (0, first);
+    for entry in &table[layout::index(first, 1)..=layout::index(end - 1, 1)] {
+        if taken == most {
+            break;
+        }
+        if table::is_present(entry.load(Ordering::Relaxed)) {
+            gone(at, mapped(entry.swap(0, Ordering::Relaxed)));
+            taken += 1;
+        }
+        at += layout::PAGE;
+    }
+    (taken, at)
+}
+
 /// Changes what a mapping allows.
 pub fn protect(space: Space, addr: u64, access: Access) {
     assert_user(addr);

@@ -11,7 +11,7 @@ use berth_kernel::machine::{Access, FPU_BYTES, FpuArea, Machine, Trap, UserRegs}
 type Case = fn(&mut Bench);
 
 /// Names and cases.
-pub const ALL: [(&str, Case); 18] = [
+pub const ALL: [(&str, Case); 19] = [
     ("system calls keep registers", system_calls_keep_registers),
     ("changed registers are loaded", changed_registers_are_loaded),
     ("page faults tell address and access", page_faults_tell),
@@ -35,6 +35,10 @@ pub const ALL: [(&str, Case); 18] = [
     (
         "page tables are counted and trimmed",
         hardware::tables_are_trimmed,
+    ),
+    (
+        "pages come and go together",
+        hardware::pages_come_and_go_together,
     ),
     ("the heap grows", hardware::heap_grows),
     ("idling ends in time", hardware::idling_ends_in_time),

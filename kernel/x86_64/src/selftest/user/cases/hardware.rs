@@ -71,6 +71,39 @@ pub fn tables_are_trimmed(b: &mut Bench) {
     b.check(found == [CODE, DATA], || format!("mapped: {found:x?}"));
 }
 
+pub fn pages_come_and_go_together(b: &mut Bench) {
+    const FAR: u64 = 0x7000_0000_0000;
+    // The last two would be in the next table.
+    let first = FAR + 510 * PAGE;
+    let fresh = |b: &mut Bench| [Some(b.frame()), None, Some(b.frame()), Some(b.frame())];
+    let frames = fresh(b);
+    let early = b.machine.map_absent(b.space, first, &frames, Access::READ);
+    b.check(early == 0, || format!("mapped {early:#b} without a table"));
+    b.map_new(FAR, Access::READ);
+    let begin = first - 2 * PAGE;
+    b.map_new(begin + 2 * PAGE, Access::READ);
+    let done = b.machine.map_absent(b.space, begin, &frames, Access::READ);
+    b.check(done == 0b1001, || format!("mapped {done:#b}"));
+    let mut regs = with_rdi(b, load(), begin + 3 * PAGE);
+    b.expect(&mut regs, INVALID_OPCODE);
+    let mut gone = Vec::new();
+    let mut take = |from: u64, most: usize| {
+        let mut note = |page, _| gone.push(page);
+        b.machine
+            .unmap_some(b.space, from, USER_END, most, &mut note)
+    };
+    let next = [take(DATA + PAGE, 0), take(DATA + PAGE, 3), take(begin, 3)];
+    b.check(next == [Some(FAR), Some(begin + 3 * PAGE), None], || {
+        format!("next: {next:x?}")
+    });
+    let expected = [FAR, begin, begin + 2 * PAGE, begin + 3 * PAGE];
+    b.check(gone == expected, || format!("unmapped: {gone:x?}"));
+    let mut regs = with_rdi(b, load(), begin + 3 * PAGE);
+    b.expect(&mut regs, fault(begin + 3 * PAGE, Access::READ, false));
+    trim(b, 0, USER_END, 3);
+    b.frames.extend(frames.into_iter().flatten());
+}
+
 fn pages(b: &Bench) -> Vec<u64> {
     let mut from = 0;
     core::iter::from_fn(|| {
