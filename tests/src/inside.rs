@@ -125,6 +125,10 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi xattrs"),
         },
         Case {
+            name: "inside_ipc",
+            run: |door| tap(door, "probe abi ipc"),
+        },
+        Case {
             name: "inside_events",
             run: |door| tap(door, "probe abi events"),
         },

@@ -56,6 +56,11 @@ impl Areas {
         self.uses.contains_key(&source)
     }
 
+    /// How many areas have this source.
+    pub fn count(&self, source: Source) -> usize {
+        self.uses.get(&source).copied().unwrap_or(0)
+    }
+
     /// Whether an area shares this source with others and can be written, or could be made so.
     pub fn writes_to(&self, source: Source) -> bool {
         let mut here = self.iter().filter(|area| area.source() == Some(source));

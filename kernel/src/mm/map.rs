@@ -10,7 +10,7 @@ use crate::error::{Errno, Stop};
 use crate::fs::inode::Device;
 use crate::fs::mount::MountFlags;
 use crate::fs::open::FileKind;
-use crate::fs::{FileId, seal};
+use crate::fs::{FileId, InodeId, seal};
 use crate::machine::{Access, PAGE, USER_END};
 use crate::task::limits;
 use crate::wait::Resume;
@@ -48,6 +48,8 @@ pub struct Request {
     pub shared: bool,
     /// The open file and the offset in it; `None` for zeroed memory.
     pub file: Option<(FileId, u64)>,
+    /// The memory of a segment (shmat(2)), which no open file is of.
+    pub segment: Option<InodeId>,
     /// A stack (MAP_GROWSDOWN), locked in memory (MAP_LOCKED).
     pub flags: AreaFlags,
     /// May be more than there is memory (MAP_NORESERVE).
@@ -157,6 +159,12 @@ struct Kind {
 
 /// What the pages of a request are, and what may be done with them at the most.
 fn kind_of(k: &Kernel, request: &Request, len: u64) -> Result<Kind, Errno> {
+    if let Some(inode) = request.segment {
+        let mut may = Access::all();
+        may.set(Access::WRITE, request.access.contains(Access::WRITE));
+        let of = Of::File(Source::File(inode), 0);
+        return Ok(Kind { of, may });
+    }
     let Some((file, offset)) = request.file else {
         return Ok(Kind {
             of: Of::Zero,

@@ -27,6 +27,7 @@ pub mod range;
 pub mod remap;
 pub mod room;
 pub mod script;
+pub mod segments;
 pub mod sizes;
 pub mod stack;
 pub mod teardown;
@@ -63,6 +64,8 @@ key! {
 pub struct Spaces {
     spaces: Arena<MmId, Mm>,
     objects: Arena<ObjectId, Object>,
+    /// System V shared memory, of the one ipc namespace.
+    pub segments: segments::Segments,
     /// Which address spaces map a file, for truncation.
     mappings: BTreeMap<InodeId, BTreeSet<MmId>>,
     /// How many address spaces run a file as their program.
@@ -108,6 +111,14 @@ impl Spaces {
         let spaces = self.mappings.get(&inode).into_iter().flatten();
         let mut areas = spaces.filter_map(|id| Some(&self.spaces.get(*id)?.areas));
         areas.any(|areas| areas.writes_to(Source::File(inode)))
+    }
+    /// How many areas show a file, in all address spaces.
+    pub fn attached(&self, inode: InodeId) -> u64 {
+        let spaces = self.mappings.get(&inode).into_iter().flatten();
+        let areas = spaces.filter_map(|id| Some(&self.spaces.get(*id)?.areas));
+        areas
+            .map(|areas| areas.count(Source::File(inode)) as u64)
+            .sum()
     }
     /// How many objects of shared memory there are.
     pub fn objects(&self) -> usize {
@@ -383,7 +394,9 @@ fn release_source(k: &mut Kernel, id: MmId, held: HeldSource) {
                     k.spaces.mappings.remove(&held.key());
                 }
             }
+            let inode = held.key();
             crate::fs::Store::of(k).release_inode(held);
+            segments::ended(k, inode);
         }
         HeldSource::Object(held) => release_object(k, held),
     }

@@ -52,7 +52,7 @@ const KNOWN: u32 = linux::MAP_TYPE
 /// MAP_HUGE_2MB and MAP_HUGE_1GB, which mean something with MAP_HUGETLB only.
 const HUGE_SIZES: u32 = linux::MAP_HUGE_2MB | linux::MAP_HUGE_1GB;
 
-fn current(k: &Kernel, cx: &Cx) -> Result<MmId, Errno> {
+pub(super) fn current(k: &Kernel, cx: &Cx) -> Result<MmId, Errno> {
     let task = k.tasks.tasks.get(cx.task).ok_or(Errno::ESRCH)?;
     Ok(task.mm.as_ref().ok_or(Errno::ENOMEM)?.key())
 }
@@ -107,6 +107,7 @@ fn mmap(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         access: access(prot),
         shared,
         file,
+        segment: None,
         flags: area_flags(flags),
         unreserved: has(linux::MAP_NORESERVE),
     };

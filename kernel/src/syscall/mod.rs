@@ -29,6 +29,7 @@ mod privileges;
 mod process;
 mod sched;
 mod select;
+mod shm;
 mod signals;
 mod sockets;
 mod sockopt;
@@ -82,6 +83,7 @@ const AREAS: &[&[Line]] = &[
     process::CALLS,
     sched::CALLS,
     select::CALLS,
+    shm::CALLS,
     signals::CALLS,
     sockets::CALLS,
     stat::CALLS,

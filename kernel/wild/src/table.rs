@@ -41,6 +41,9 @@ calls! {
     26 msync: Page Pages Count;
     27 mincore: Page Pages Buffer;
     28 madvise: Page Pages ADVICE;
+    29 shmget: Count Length Count;
+    30 shmat: Count Page Count;
+    31 shmctl: Count Count Buffer;
     32 dup: Fd;
     33 dup2: Fd Fd;
     34 pause: ;
@@ -73,6 +76,7 @@ calls! {
     61 wait4: Pid Buffer WAIT Buffer;
     62 kill: Pid Signal;
     63 uname: Buffer;
+    67 shmdt: Page;
     72 fcntl: Fd FCNTL Any;
     73 flock: Fd FLOCK;
     74 fsync: Fd;

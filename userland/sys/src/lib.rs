@@ -34,6 +34,8 @@ pub mod records;
 #[allow(unsafe_code)]
 pub mod session;
 #[allow(unsafe_code)]
+pub mod shm;
+#[allow(unsafe_code)]
 pub mod signals;
 #[allow(unsafe_code)]
 pub mod terminal;

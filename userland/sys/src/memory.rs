@@ -289,6 +289,14 @@ impl Region {
         }
     }
 
+    /// Pages that a call has given.
+    pub(crate) fn given(start: u64, pages: usize) -> Self {
+        Self {
+            start: start as *mut c_void,
+            pages,
+        }
+    }
+
     /// How many pages it has, unmapped ones too.
     #[must_use]
     pub fn pages(&self) -> usize {

@@ -22,6 +22,7 @@ mod status;
 mod subject;
 mod sys;
 pub mod system;
+mod sysvipc;
 pub(super) mod table;
 
 use super::nsfs::{pack, unpack};

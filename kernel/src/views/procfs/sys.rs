@@ -7,7 +7,7 @@ use crate::fs::ViewNode;
 use crate::fs::mount::MOUNT_MAX;
 use crate::fs::pipe;
 use crate::machine::Machine;
-use crate::mm::area;
+use crate::mm::{area, segments};
 use crate::ns::{UtsNsId, uts};
 use crate::task::limits;
 use crate::{Cx, Kernel};
@@ -70,6 +70,13 @@ pub(super) const KERNEL_LINES: &[Line] = &[
     dir("random", Dir::SysRandom),
     // Programs, mappings, stacks and heaps are all moved by chance.
     file("randomize_va_space", |_, _, _| number(2)),
+    file("shmall", |_, _, _| {
+        line(&alloc::format!("{}", segments::SIZE_MAX))
+    }),
+    file("shmmax", |_, _, _| {
+        line(&alloc::format!("{}", segments::SIZE_MAX))
+    }),
+    file("shmmni", |_, _, _| number(segments::SEGMENTS_MAX)),
     // As many as there are numbers for them.
     file("threads-max", |_, _, _| number(crate::task::pid::MAX)),
     file("version", |_, _, _| line(super::system::VERSION)),

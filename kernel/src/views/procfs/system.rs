@@ -29,6 +29,7 @@ pub(super) const LINES: &[Line] = &[
     file("stat", stat),
     file("swaps", swaps),
     dir("sys", Dir::Sys),
+    dir("sysvipc", Dir::SysvIpc),
     link("thread-self", Target::OwnThread),
     file("uptime", uptime),
     file("version", version),

@@ -1,6 +1,6 @@
 //! The tables of procfs: which directory has which names, and what they stand for.
 
-use super::{links, net, process, sys, system};
+use super::{links, net, process, sys, system, sysvipc};
 use crate::error::Stop;
 use crate::fs::ViewNode;
 use crate::machine::Machine;
@@ -41,6 +41,7 @@ dirs! {
     SysKernel sys::KERNEL_LINES,
     SysRandom sys::RANDOM_LINES,
     SysVm sys::VM_LINES,
+    SysvIpc sysvipc::LINES,
     Sysfs sysfs::LINES,
     SysfsBlock &[],
     SysfsClass sysfs::CLASS_LINES,

@@ -39,6 +39,7 @@ mod remapping;
 mod renaming;
 mod resolving;
 mod scheduling;
+mod segments;
 mod setid;
 mod signalfds;
 mod signals;
@@ -123,6 +124,7 @@ const AREAS: &[&[Case]] = &[
     piping::CASES,
     epolls::CASES,
     polls::CASES,
+    segments::CASES,
 ];
 
 /// Runs the case with this name, those of the area with this name, or all.
