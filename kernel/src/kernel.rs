@@ -304,6 +304,7 @@ impl Kernel {
                 crate::task::exit::end_namespace_step(self, m, job);
                 None
             }
+            Job::Ipc(ns) => crate::ns::ipc::teardown_step(self, ns).map(Job::Ipc),
             Job::Sockets(job) => crate::io::discard_step(self, job).map(Job::Sockets),
             Job::Container(id) => {
                 crate::container::alone(self, m, id);

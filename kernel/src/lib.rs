@@ -23,6 +23,7 @@ pub mod disturb;
 pub mod error;
 pub mod fs;
 pub mod io;
+pub mod ipc;
 mod kernel;
 pub mod load;
 pub mod machine;

@@ -12,6 +12,8 @@ pub enum Job {
     Sockets(crate::net::garbage::Garbage),
     /// Kill the members of a pid namespace whose init has ended.
     Namespace(crate::task::exit::EndOfNamespace),
+    /// Remove what is in an ipc namespace that is gone.
+    Ipc(crate::ns::IpcNs),
     /// Carry an operation on a container on whose caller has ended.
     Container(crate::container::ContainerId),
     /// Free a large configuration.

@@ -100,6 +100,7 @@ features! {
     NamespaceCgroup "namespace" "cgroup namespaces",
     NamespaceTime "namespace" "time namespaces",
     NamespaceJoin "namespace" "joining a namespace by its path",
+    NamespaceJoinMount "namespace" "joining a mount namespace by its path",
 
     Devices "device" "device nodes besides the default ones",
     NetDevices "net_device" "moving network interfaces",

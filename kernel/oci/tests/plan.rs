@@ -29,7 +29,12 @@ const SMALL: FeatureSet = FeatureSet::of(&[
 const BASE: &str = "root_path=rootfs\nnamespace=mount\nnamespace=pid\nnamespace=uts\n";
 
 fn config(lines: &str) -> OciConfig {
-    OciConfig::parse(&format!("{BASE}{lines}")).unwrap_or_else(|error| panic!("{error}"))
+    // A kind is listed once.
+    let base = match lines.contains("namespace=mount:") {
+        true => BASE.replace("namespace=mount\n", ""),
+        false => BASE.into(),
+    };
+    OciConfig::parse(&format!("{base}{lines}")).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn texts(config: &OciConfig, steps: &[Step]) -> Vec<String> {
@@ -270,6 +275,7 @@ fn asks_for(feature: Feature) -> &'static str {
         F::NamespaceCgroup => "namespace=cgroup",
         F::NamespaceTime => "namespace=time\ntime_offset=boottime:1:0",
         F::NamespaceJoin => "namespace=ipc:/run/ipc",
+        F::NamespaceJoinMount => "namespace=mount:/run/mnt",
         F::Devices => "device=c:/dev/fuse:10:229",
         F::NetDevices => "namespace=network\nnet_device=eth0",
         F::MaskedPaths => "masked_path=/proc/kcore",
@@ -472,7 +478,8 @@ fn everything_at_once_has_a_step_for_everything() {
             .iter()
             .any(|list| key.starts_with(list));
         let again = scalar && lines.contains(&format!("\n{key}="));
-        let joined = line == "namespace=ipc:/run/ipc" || lines.contains(&format!("\n{line}\n"));
+        let joined = line.starts_with("namespace=") && line.contains(':')
+            || lines.contains(&format!("\n{line}\n"));
         if !again && !joined {
             lines.push_str(line);
             lines.push('\n');

@@ -9,10 +9,12 @@ use super::{ContainerId, Trouble, devices, ending, hook, life, mounts, program, 
 use crate::arena::Held;
 use crate::error::{Errno, Stop};
 use crate::fs::walk::{Found, Start, WalkFlags, walk};
-use crate::fs::{self, Access, Actor, HeldPos, InodeId, MountId, Node, Pos, Store, Time};
+use crate::fs::{self, Access, Actor, HeldPos, InodeId, Location, MountId, Node, Pos, Store, Time};
 use crate::machine::Machine;
-use crate::ns::{self, MountNsId, PidNsId, UtsNsId};
+use crate::ns::{self, IpcNsId, MountNsId, PidNsId, UtsNsId};
 use crate::task::ProcessId;
+use crate::views::Source;
+use crate::views::nsfs::{self, Namespace};
 use crate::{Cx, Kernel};
 use alloc::format;
 use alloc::vec::Vec;
@@ -26,6 +28,8 @@ pub(super) enum Undo {
     PidNs(Held<PidNsId>),
     /// Let a uts namespace go.
     UtsNs(Held<UtsNsId>),
+    /// Let an ipc namespace go, and what is in it.
+    IpcNs(Held<IpcNsId>),
     /// Let a mount namespace go, and its tree with it.
     MountNs(Held<MountNsId>),
     /// Take a mount out of the tree, with all on it.
@@ -158,6 +162,7 @@ pub(super) fn undo(k: &mut Kernel, m: &mut dyn Machine, undo: Undo, made: &mut V
         Undo::Pos(pos) => fs::release_pos(k, pos),
         Undo::PidNs(held) => ns::pid::release(k, held),
         Undo::UtsNs(held) => ns::uts::release(k, held),
+        Undo::IpcNs(held) => ns::ipc::release(k, held),
         Undo::MountNs(held) => ns::mount::release(k, held),
         Undo::Unmount(mount) => fs::mount::detach(&mut Store::of(k), mount),
         Undo::Unmake(keep) => unmake(k, m, made, keep),
@@ -234,8 +239,10 @@ fn namespace(
     let group = group(k, id)?;
     let outside = work.runtime.ns.keys();
     let keys = work.build.ns.get_or_insert(outside);
-    if source != NamespaceSource::New {
-        return Ok(Did::Done(None));
+    match source {
+        NamespaceSource::New => {}
+        NamespaceSource::Join => return join(k, cx, id, work, kind),
+        NamespaceSource::Inherit => return Ok(Did::Done(None)),
     }
     let undo = match kind {
         Kind::Pid => {
@@ -248,6 +255,11 @@ fn namespace(
             keys.uts = held.key();
             Undo::UtsNs(held)
         }
+        Kind::Ipc => {
+            let held = ns::ipc::create(k, group)?;
+            keys.ipc = held.key();
+            Undo::IpcNs(held)
+        }
         Kind::Mount => {
             let held = mounts::namespace(k, cx, id, work.runtime.root.pos(), outside.mount)?;
             keys.mount = held.key();
@@ -257,6 +269,56 @@ fn namespace(
         _ => return Err(Errno::EOPNOTSUPP.into()),
     };
     Ok(Did::Done(Some(undo)))
+}
+
+/// N-2: a namespace that there is already, by a path on the runtime's side.
+fn join(k: &mut Kernel, cx: &Cx, id: ContainerId, work: &mut Work, kind: Kind) -> Step1 {
+    let config = &k.containers.get(id).ok_or(Errno::ENOENT)?.config;
+    let entry = config.linux.namespace(kind).ok_or(Errno::EINVAL)?;
+    let path = entry.path.clone().ok_or(Errno::EINVAL)?;
+    let root = work.runtime.root.pos();
+    let named = |e: Errno| Trouble::refused(e, format!("namespace={kind}:{path}: {}", e.text()));
+    let start = Start { root, cwd: root };
+    // The caller's links in /proc lead where the caller may look.
+    let views = Source::by(k, cx.task);
+    let flags = WalkFlags::empty();
+    let found = walk(
+        &k.fs,
+        &views,
+        &start,
+        &Access::KERNEL,
+        path.as_bytes(),
+        flags,
+    );
+    let node = match found.map_err(named)? {
+        Found::Here(Location {
+            pos: Pos {
+                node: Node::View(node),
+                ..
+            },
+            ..
+        }) => node,
+        Found::Here(_) => return Err(named(Errno::EINVAL)),
+        Found::Missing { .. } => return Err(named(Errno::ENOENT)),
+    };
+    let outside = work.runtime.ns.keys().pid_for_children;
+    let keys = work.build.ns.as_mut().ok_or(Errno::EINVAL)?;
+    let undo = match (kind, nsfs::namespace(node).map_err(named)?) {
+        (Kind::Pid, Namespace::Pid(pid)) if ns::pid::is_within(k, pid, outside) => {
+            keys.pid_for_children = pid;
+            k.ns.pid.hold(pid).map(Undo::PidNs)
+        }
+        (Kind::Uts, Namespace::Uts(uts)) => {
+            keys.uts = uts;
+            k.ns.uts.hold(uts).map(Undo::UtsNs)
+        }
+        (Kind::Ipc, Namespace::Ipc(ipc)) => {
+            keys.ipc = ipc;
+            k.ns.ipc.hold(ipc).map(Undo::IpcNs)
+        }
+        _ => return Err(named(Errno::EINVAL)),
+    };
+    Ok(Did::Done(Some(undo.ok_or_else(|| named(Errno::ENOENT))?)))
 }
 
 /// U-1, U-2: the configured names. The namespace is the container's own: the parser wants one for

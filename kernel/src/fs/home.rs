@@ -3,7 +3,7 @@
 use super::inode::{self, What};
 use super::mount::{self, MountFlags};
 use super::superblock::{self, SuperKind};
-use super::{Actor, InodeId, Location, MountId, Node, Pos, Store};
+use super::{Actor, Fs, InodeId, Location, MountId, Node, Pos, Store, SuperId};
 use crate::arena::Held;
 use crate::error::Stop;
 
@@ -48,6 +48,18 @@ pub fn mount_of(st: &mut Store, actor: &Actor, home: Home) -> Result<MountId, St
         *slot = Some(mount);
     }
     Ok(id)
+}
+
+impl Fs {
+    /// The mount that has the files of an instance which is no one's to walk to.
+    pub fn home_of(&self, sb: SuperId) -> Option<MountId> {
+        let mut homes = self.homes.iter().flatten().map(Held::key);
+        homes.find(|home| {
+            self.mounts
+                .get(*home)
+                .is_some_and(|mount| mount.sb.key() == sb)
+        })
+    }
 }
 
 /// A place for a new file that has no name. Give the reference back when it is open.

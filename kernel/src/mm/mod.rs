@@ -64,8 +64,8 @@ key! {
 pub struct Spaces {
     spaces: Arena<MmId, Mm>,
     objects: Arena<ObjectId, Object>,
-    /// System V shared memory, of the one ipc namespace.
-    pub segments: segments::Segments,
+    /// Which files are System V shared memory.
+    segments: BTreeMap<InodeId, segments::Owner>,
     /// Which address spaces map a file, for truncation.
     mappings: BTreeMap<InodeId, BTreeSet<MmId>>,
     /// How many address spaces run a file as their program.

@@ -1,38 +1,24 @@
-//! System V shared memory (shmget(2)): its segments, of which there is one table for everybody.
+//! System V shared memory (shmget(2)): the segments of an ipc namespace.
 //!
 //! A segment is a file without a name that only shmat(2) maps. The table holds the file until
 //! the segment is removed; then those hold it who are attached, and with the last of them it and
-//! its line of the table go.
+//! its line of the table go. Who is attached stays so when the namespace goes.
 
-use crate::Kernel;
-use crate::arena::Held;
+use crate::arena::{Held, Key};
 use crate::cgroup::Charge;
 use crate::error::{Errno, Stop};
 use crate::fs::home::{self, Home};
-use crate::fs::inode::{self, What};
+use crate::fs::inode::{self, Kind, What};
 use crate::fs::{Actor, InodeId, Node, Store, pages};
+use crate::ipc::{INDEX_MAX, Object, Perm, Table};
 use crate::machine::PAGE;
-use crate::mm::MmId;
 use crate::mm::area::Source;
 use crate::mm::turn::{self, Budget, Step};
-use crate::mm::{map, range};
+use crate::mm::{MmId, map, range};
+use crate::ns::IpcNsId;
 use crate::wait::Resume;
-use crate::{Cx, task::cred::Cred};
-use alloc::collections::BTreeMap;
-use linux_raw_sys::general as linux;
+use crate::{Cx, Kernel};
 
-/// Segments at the most (kernel.shmmni).
-pub const SEGMENTS_MAX: u32 = 4096;
-/// Bytes of one segment, and pages of all, at the most (kernel.shmmax, kernel.shmall): as on
-/// Linux no limit but memory.
-pub const SIZE_MAX: u64 = u64::MAX - (1 << 24);
-
-/// The key of segments that no key finds (IPC_PRIVATE).
-pub const PRIVATE: i32 = 0;
-/// Made if there is none (IPC_CREAT).
-pub const CREAT: u32 = 0o1000;
-/// There must be none (IPC_EXCL).
-pub const EXCL: u32 = 0o2000;
 /// Of huge pages (SHM_HUGETLB).
 const HUGETLB: u32 = 0o4000;
 /// May be more than there is memory (SHM_NORESERVE).
@@ -40,166 +26,81 @@ const NORESERVE: u32 = 0o10000;
 /// In a segment's mode: removed (SHM_DEST).
 const DEST: u32 = 0o1000;
 /// In a segment's mode: locked in memory (SHM_LOCKED).
-pub const LOCKED: u32 = 0o2000;
+const LOCKED: u32 = 0o2000;
 
-/// What one line of the table costs: tree nodes' share of three trees.
-const COST: u32 = 384;
-/// The low bits of an identifier are the place in the table.
-const INDEX_BITS: u32 = 15;
+/// What a segment costs besides its memory: tree nodes' share of four trees.
+const COST: u32 = 512;
 
-/// The segments.
+/// What there may be at the most (proc(5)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Bytes of one segment (kernel.shmmax).
+    pub bytes: u64,
+    /// Pages of all segments (kernel.shmall).
+    pub pages: u64,
+    /// Segments (kernel.shmmni), not above [`INDEX_MAX`].
+    pub segments: u32,
+}
+
+impl Default for Limits {
+    /// As on Linux: no limit but memory.
+    fn default() -> Self {
+        let most = u64::MAX - (1 << 24);
+        Limits {
+            bytes: most,
+            pages: most,
+            segments: 4096,
+        }
+    }
+}
+
+const _: () = assert!(4096 <= INDEX_MAX);
+
+/// The segments of a namespace.
 #[derive(Debug, Default)]
 pub struct Segments {
-    by_index: BTreeMap<u32, Segment>,
-    by_key: BTreeMap<i32, u32>,
-    by_inode: BTreeMap<InodeId, u32>,
+    /// All of them.
+    pub table: Table<Segment>,
     /// Pages of all of them.
     pub pages: u64,
-    last: Option<u32>,
-    sequence: u32,
+    /// Limits.
+    pub limits: Limits,
 }
 
 /// A segment (shmctl(2), struct shmid_ds).
 #[derive(Debug)]
-#[allow(missing_docs)] // as there
 pub struct Segment {
-    /// Gone when it is removed.
+    /// Its memory; given up when it is removed.
     held: Option<Held<InodeId>>,
-    /// Its memory.
+    /// Which that is.
     pub inode: InodeId,
-    charge: Charge,
-    pub id: i32,
-    pub key: i32,
-    pub uid: u32,
-    pub gid: u32,
-    pub cuid: u32,
-    pub cgid: u32,
-    /// Permissions, [`LOCKED`] and whether it is removed.
-    pub mode: u32,
+    /// Bytes.
     pub size: u64,
-    /// Seconds since 1970: attached, detached, changed.
-    pub times: [i64; 3],
-    /// Who made it, and who attached or detached it last, as they are numbered for themselves.
+    /// Locked in memory (SHM_LOCK); memory never leaves, so that only the mode tells.
+    pub locked: bool,
+    /// When somebody attached and detached it last, in seconds since 1970.
+    pub times: [i64; 2],
+    /// The process that made it, as it is numbered for itself.
     pub cpid: u32,
+    /// The process that attached or detached it last.
     pub lpid: u32,
 }
 
-impl Segment {
-    /// Which one this is among those that had its place.
-    pub fn sequence(&self) -> u16 {
-        (self.id as u32 >> INDEX_BITS) as u16
-    }
-
-    /// Whether somebody may do what the three low bits of each digit of `want` say.
-    ///
-    /// # Errors
-    /// EACCES.
-    pub fn permit(&self, cred: &Cred, want: u32) -> Result<(), Errno> {
-        let want = (want >> 6 | want >> 3 | want) & 7;
-        let member = |gid| cred.egid == gid || cred.groups.contains(&gid);
-        let granted = if cred.euid == self.cuid || cred.euid == self.uid {
-            self.mode >> 6
-        } else if member(self.cgid) || member(self.gid) {
-            self.mode >> 3
-        } else {
-            self.mode
-        };
-        if want & !granted == 0 || cred.capable(linux::CAP_IPC_OWNER) {
-            return Ok(());
-        }
-        Err(Errno::EACCES)
-    }
-
-    /// Whether somebody is its owner or creator, or has `capability`.
-    ///
-    /// # Errors
-    /// EPERM.
-    pub fn owned(&self, cred: &Cred, capability: u32) -> Result<(), Errno> {
-        if cred.euid == self.uid || cred.euid == self.cuid || cred.capable(capability) {
-            return Ok(());
-        }
-        Err(Errno::EPERM)
+impl Object<Segment> {
+    /// Permissions, and what it is in.
+    pub fn mode(&self) -> u32 {
+        let removed = if self.it.held.is_none() { DEST } else { 0 };
+        let locked = if self.it.locked { LOCKED } else { 0 };
+        self.perm.mode | removed | locked
     }
 }
 
-impl Segments {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.by_index.len()
-    }
-
-    /// None.
-    pub fn is_empty(&self) -> bool {
-        self.by_index.is_empty()
-    }
-
-    /// The highest place in the table that is taken.
-    pub fn highest(&self) -> u32 {
-        self.by_index
-            .last_key_value()
-            .map_or(0, |(index, _)| *index)
-    }
-
-    /// The segments from a place on.
-    pub fn from(&self, index: u32) -> impl Iterator<Item = (u32, &Segment)> {
-        self.by_index.range(index..).map(|(index, s)| (*index, s))
-    }
-
-    /// The segment at a place.
-    ///
-    /// # Errors
-    /// EINVAL.
-    pub fn at(&self, index: i32) -> Result<&Segment, Errno> {
-        let index = u32::try_from(index).map_err(|_| Errno::EINVAL)?;
-        self.by_index.get(&index).ok_or(Errno::EINVAL)
-    }
-
-    /// The segment of an identifier.
-    ///
-    /// # Errors
-    /// EINVAL.
-    pub fn get(&self, id: i32) -> Result<&Segment, Errno> {
-        let index = id & ((1 << INDEX_BITS) - 1);
-        let segment = self.at(index)?;
-        (segment.id == id).then_some(segment).ok_or(Errno::EINVAL)
-    }
-
-    /// The segment of an identifier, to change.
-    ///
-    /// # Errors
-    /// EINVAL.
-    pub fn get_mut(&mut self, id: i32) -> Result<&mut Segment, Errno> {
-        let index = id as u32 & ((1 << INDEX_BITS) - 1);
-        let segment = self.by_index.get_mut(&index).ok_or(Errno::EINVAL)?;
-        if segment.id != id {
-            return Err(Errno::EINVAL);
-        }
-        Ok(segment)
-    }
-
-    /// The place for one more: behind the last, then from the first on.
-    fn place(&mut self) -> Result<u32, Errno> {
-        let next = self.last.map_or(0, |last| last + 1);
-        let mut free = (next..SEGMENTS_MAX).chain(0..next.min(SEGMENTS_MAX));
-        let index = free.find(|index| !self.by_index.contains_key(index));
-        index.ok_or(Errno::ENOSPC)
-    }
-
-    fn insert(&mut self, index: u32, mut segment: Segment) -> i32 {
-        if self.last.is_some_and(|last| index <= last) {
-            self.sequence = (self.sequence + 1) & 0xffff;
-        }
-        self.last = Some(index);
-        segment.id = (self.sequence << INDEX_BITS | index) as i32;
-        let id = segment.id;
-        if segment.key != PRIVATE {
-            self.by_key.insert(segment.key, index);
-        }
-        self.by_inode.insert(segment.inode, index);
-        self.pages += segment.size.div_ceil(PAGE);
-        self.by_index.insert(index, segment);
-        id
-    }
+/// Whose segment a file is.
+#[derive(Debug)]
+pub(super) struct Owner {
+    ns: IpcNsId,
+    id: i32,
+    charge: Charge,
 }
 
 /// What shmget(2) is asked for.
@@ -213,48 +114,56 @@ pub struct Wanted {
     pub pid: u32,
 }
 
+/// The segments of a namespace.
+///
+/// # Errors
+/// EINVAL when it is gone.
+pub fn of(k: &Kernel, ns: IpcNsId) -> Result<&Segments, Errno> {
+    Ok(&k.ns.ipc.get(ns).ok_or(Errno::EINVAL)?.segments)
+}
+
+/// The segments of a namespace, to change.
+///
+/// # Errors
+/// EINVAL when it is gone.
+pub fn of_mut(k: &mut Kernel, ns: IpcNsId) -> Result<&mut Segments, Errno> {
+    Ok(&mut k.ns.ipc.get_mut(ns).ok_or(Errno::EINVAL)?.segments)
+}
+
 /// The identifier of the segment with this key, or of a new one.
 ///
 /// # Errors
 /// shmget(2); no memory.
-pub fn get(k: &mut Kernel, actor: &Actor, cred: &Cred, wanted: &Wanted) -> Result<i32, Stop> {
-    let known = k.spaces.segments.by_key.get(&wanted.key);
-    let known = known.and_then(|index| k.spaces.segments.by_index.get(index));
-    if let Some(segment) = known {
-        if wanted.flags & CREAT != 0 && wanted.flags & EXCL != 0 {
-            return Err(Errno::EEXIST.into());
-        }
-        if wanted.size > segment.size {
-            return Err(Errno::EINVAL.into());
-        }
-        segment.permit(cred, wanted.flags)?;
-        return Ok(segment.id);
+pub fn get(k: &mut Kernel, ns: IpcNsId, actor: &Actor, wanted: &Wanted) -> Result<i32, Stop> {
+    let fits = |segment: &Segment| match wanted.size > segment.size {
+        true => Err(Errno::EINVAL),
+        false => Ok(()),
+    };
+    let table = &of(k, ns)?.table;
+    match table.find(wanted.key, wanted.flags, &actor.access, fits)? {
+        Some(id) => Ok(id),
+        None => create(k, ns, actor, wanted),
     }
-    if wanted.key != PRIVATE && wanted.flags & CREAT == 0 {
-        return Err(Errno::ENOENT.into());
-    }
-    create(k, actor, cred, wanted)
 }
 
-fn create(k: &mut Kernel, actor: &Actor, cred: &Cred, wanted: &Wanted) -> Result<i32, Stop> {
-    if wanted.size == 0 || wanted.size > SIZE_MAX || wanted.flags & HUGETLB != 0 {
+fn create(k: &mut Kernel, ns: IpcNsId, actor: &Actor, wanted: &Wanted) -> Result<i32, Stop> {
+    let segments = of(k, ns)?;
+    let limits = segments.limits;
+    if wanted.size == 0 || wanted.size > limits.bytes || wanted.flags & HUGETLB != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let all = k
-        .spaces
-        .segments
-        .pages
-        .checked_add(wanted.size.div_ceil(PAGE));
-    if all.is_none_or(|all| all > SIZE_MAX) {
+    let pages = wanted.size.div_ceil(PAGE);
+    let all = segments.pages.checked_add(pages);
+    if all.is_none_or(|all| all > limits.pages) {
         return Err(Errno::ENOSPC.into());
     }
     if wanted.size > i64::MAX as u64 {
         return Err(Errno::EINVAL.into());
     }
+    segments.table.has_room(limits.segments)?;
     if wanted.flags & NORESERVE == 0 {
         map::could_exist(k, wanted.size)?;
     }
-    let index = k.spaces.segments.place()?;
     let charge = k.groups.charge(actor.group, COST)?;
     let held = match create_memory(&mut Store::of(k), actor, wanted) {
         Ok(held) => held,
@@ -263,23 +172,24 @@ fn create(k: &mut Kernel, actor: &Actor, cred: &Cred, wanted: &Wanted) -> Result
             return Err(stop);
         }
     };
+    let inode = held.key();
     let segment = Segment {
-        inode: held.key(),
+        inode,
         held: Some(held),
-        charge,
-        id: 0,
-        key: wanted.key,
-        uid: cred.euid,
-        gid: cred.egid,
-        cuid: cred.euid,
-        cgid: cred.egid,
-        mode: wanted.flags & 0o777,
         size: wanted.size,
-        times: [0, 0, actor.now.sec],
+        locked: false,
+        times: [0; 2],
         cpid: wanted.pid,
         lpid: 0,
     };
-    Ok(k.spaces.segments.insert(index, segment))
+    let perm = Perm::new(wanted.key, &actor.access, wanted.flags);
+    let segments = of_mut(k, ns)?;
+    segments.pages += pages;
+    // There is room.
+    let id = segments.table.insert(perm, actor.now.sec, segment)?;
+    let owner = Owner { ns, id, charge };
+    k.spaces.segments.insert(inode, owner);
+    Ok(id)
 }
 
 /// The file that a segment's memory is.
@@ -296,9 +206,24 @@ fn create_memory(st: &mut Store, actor: &Actor, wanted: &Wanted) -> Result<Held<
     Ok(held)
 }
 
+/// The segment whose memory is a file, to change; `None` when it or its namespace is gone.
+pub fn with_file(k: &mut Kernel, inode: InodeId) -> Option<&mut Segment> {
+    let (ns, id) = k.spaces.segments.get(&inode).map(|of| (of.ns, of.id))?;
+    let found = of_mut(k, ns).ok()?.table.get_mut(id);
+    found.ok().map(|segment| &mut segment.it)
+}
+
 /// How often a segment is attached.
 pub fn attached(k: &Kernel, inode: InodeId) -> u64 {
     k.spaces.attached(inode)
+}
+
+/// How many pages of a segment there are by now.
+pub fn resident(k: &Kernel, inode: InodeId) -> u64 {
+    match k.fs.inodes.get(inode).map(|inode| &inode.kind) {
+        Some(Kind::Regular(pages)) => pages.frames.len() as u64,
+        _ => 0,
+    }
 }
 
 /// Removes a segment: nobody finds it by its key any more, and it ends with the last who is
@@ -306,15 +231,11 @@ pub fn attached(k: &Kernel, inode: InodeId) -> u64 {
 ///
 /// # Errors
 /// EINVAL when there is none.
-pub fn remove(k: &mut Kernel, id: i32) -> Result<(), Errno> {
-    let segments = &mut k.spaces.segments;
-    let segment = segments.get_mut(id)?;
+pub fn remove(k: &mut Kernel, ns: IpcNsId, id: i32) -> Result<(), Errno> {
+    let table = &mut of_mut(k, ns)?.table;
+    let segment = &mut table.get_mut(id)?.it;
     let (inode, held) = (segment.inode, segment.held.take());
-    let key = core::mem::replace(&mut segment.key, PRIVATE);
-    segment.mode |= DEST;
-    if key != PRIVATE {
-        segments.by_key.remove(&key);
-    }
+    table.hide(id);
     if let Some(held) = held {
         Store::of(k).release_inode(held);
     }
@@ -322,72 +243,98 @@ pub fn remove(k: &mut Kernel, id: i32) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Takes the segment out of the table whose memory is gone, if it was one's.
+/// Removes one segment of a namespace that is gone; false when there was none.
+pub fn abandon_one(k: &mut Kernel, segments: &mut Segments) -> bool {
+    let Some(segment) = segments.table.pop() else {
+        return false;
+    };
+    if let Some(held) = segment.it.held {
+        Store::of(k).release_inode(held);
+    }
+    ended(k, segment.it.inode);
+    true
+}
+
+/// Takes the segment out of its table whose memory is gone, if it was one's.
 pub fn ended(k: &mut Kernel, inode: InodeId) {
     if k.fs.inodes.get(inode).is_some() {
         return;
     }
-    let segments = &mut k.spaces.segments;
-    let index = segments.by_inode.remove(&inode);
-    let Some(segment) = index.and_then(|index| segments.by_index.remove(&index)) else {
+    let Some(owner) = k.spaces.segments.remove(&inode) else {
         return;
     };
-    segments.pages = segments.pages.saturating_sub(segment.size.div_ceil(PAGE));
-    k.groups.give_back(segment.charge);
+    if let Ok(segments) = of_mut(k, owner.ns) {
+        if let Some(segment) = segments.table.remove(owner.id) {
+            let pages = segment.it.size.div_ceil(PAGE);
+            segments.pages = segments.pages.saturating_sub(pages);
+        }
+    }
+    k.groups.give_back(owner.charge);
 }
 
-/// Unmaps the segment that was attached at `addr`, with all parts of it that are left; returns its
-/// identifier, if it is still there.
+/// The file of a segment, when an area at its start was attached at `addr` and not moved since.
+fn attached_at(k: &Kernel, area: &super::area::Area, addr: u64) -> Option<InodeId> {
+    let Some(Source::File(inode)) = area.source() else {
+        return None;
+    };
+    let begin = area.start.checked_sub(addr)?;
+    let same = begin == area.source_page(area.start).saturating_mul(PAGE);
+    (same && area.is_shared() && k.spaces.segments.contains_key(&inode)).then_some(inode)
+}
+
+/// Unmaps the segment that was attached at `addr`, with all parts of it that are left; returns
+/// its file, which may be gone.
 ///
 /// # Errors
 /// EINVAL when nothing was attached there; a wait after a part.
-pub fn detach(k: &mut Kernel, cx: &mut Cx, mm: MmId, addr: u64) -> Result<Option<i32>, Stop> {
+pub fn detach(k: &mut Kernel, cx: &mut Cx, mm: MmId, addr: u64) -> Result<InodeId, Stop> {
     let resume = cx.resume;
     let mut at = resume.map_or(addr, |resume| resume.word);
-    // 0: none yet.
-    let mut found = resume.and_then(|resume| Some(resume.done.checked_sub(1)? as i32));
+    let mut found = resume.and_then(unpack);
     let mut budget = Budget::new();
     loop {
-        let segments = &k.spaces.segments;
-        let end = match found.map(|id| segments.get(id)) {
+        let end = match found {
             None => u64::MAX,
-            Some(Ok(segment)) => addr.saturating_add(segment.size.next_multiple_of(PAGE)),
-            // The last part is gone, and the segment with it.
-            Some(Err(_)) => return Ok(None),
+            Some(inode) => match pages::of(&k.fs, inode) {
+                Ok(pages) => addr.saturating_add(pages.size.next_multiple_of(PAGE)),
+                // The last part is gone, and the segment with it.
+                Err(_) => return Ok(inode),
+            },
         };
         let areas = &k.spaces.get(mm).ok_or(Errno::EINVAL)?.areas;
         let Some(area) = areas.from(at).filter(|area| area.start < end).copied() else {
-            return found.map(Some).ok_or_else(|| Errno::EINVAL.into());
+            return found.ok_or_else(|| Errno::EINVAL.into());
         };
         if budget.is_spent() {
-            let done = found.map_or(0, |id| id as u64 + 1);
             let resume = Resume {
-                done,
+                done: found.map_or(0, pack),
                 ..Resume::at(at)
             };
             return Err(turn::again(k, mm, cx.task, resume));
         }
         budget.spend(Step::Area);
         at = area.end;
-        let Some(Source::File(inode)) = area.source() else {
+        let Some(inode) = attached_at(k, &area, addr) else {
             continue;
         };
-        let index = segments.by_inode.get(&inode);
-        let segment = index.and_then(|index| segments.by_index.get(index));
-        let Some(id) = segment.map(|segment| segment.id) else {
-            continue;
-        };
-        // It is where it was attached, not moved.
-        let begin = area.start.checked_sub(addr);
-        let same = begin == Some(area.source_page(area.start).saturating_mul(PAGE));
-        if !same || !area.is_shared() || found.is_some_and(|found| found != id) {
+        if found.is_some_and(|found| found != inode) {
             continue;
         }
-        found = Some(id);
+        found = Some(inode);
         let part = (area.start, area.end);
         if let Some(rest) = range::unmap(k, cx.m, mm, part, &mut budget) {
+            // What is left begins there: it is found as another part of the same.
             at = rest;
-            // What is left begins at `rest`: it is found as another part of the same.
         }
     }
+}
+
+/// A file's key in a [`Resume`], where 0 is none.
+fn pack(inode: InodeId) -> u64 {
+    (u64::from(inode.generation()) << 32 | u64::from(inode.index())).wrapping_add(1)
+}
+
+fn unpack(resume: Resume) -> Option<InodeId> {
+    let number = resume.done.checked_sub(1)?;
+    Some(InodeId::new(number as u32, (number >> 32) as u32))
 }

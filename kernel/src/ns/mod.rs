@@ -1,8 +1,9 @@
 //! Namespaces (namespaces(7)).
 //!
-//! pid, uts and mount namespaces are objects. Of the other kinds there is only the initial one:
+//! pid, uts, ipc and mount namespaces are objects. Of the other kinds there is only the initial one:
 //! it shows in /proc/PID/ns, and making another is refused ([`refuse_missing`]).
 
+pub mod ipc;
 pub mod mount;
 pub mod pid;
 pub mod set;
@@ -17,6 +18,7 @@ use crate::error::{Errno, Stop};
 use crate::fs::mount::MountFlags;
 use crate::fs::{MountId, Store, View, ViewNode, superblock};
 use crate::key;
+use crate::mm::segments::Segments;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -26,6 +28,8 @@ key! {
     PidNsId
     /// A uts namespace.
     UtsNsId
+    /// An ipc namespace.
+    IpcNsId
     /// A mount namespace.
     MountNsId
 }
@@ -60,6 +64,15 @@ pub struct UtsNs {
     pub inum: u32,
 }
 
+/// An ipc namespace (ipc_namespaces(7)).
+#[derive(Default)]
+pub struct IpcNs {
+    /// System V shared memory.
+    pub segments: Segments,
+    /// Inode number in /proc/PID/ns.
+    pub inum: u32,
+}
+
 /// A mount namespace (mount_namespaces(7)).
 pub struct MountNs {
     /// The mount at its root.
@@ -78,6 +91,8 @@ pub struct Namespaces {
     pub pid: Arena<PidNsId, PidNs>,
     /// uts namespaces.
     pub uts: Arena<UtsNsId, UtsNs>,
+    /// ipc namespaces.
+    pub ipc: Arena<IpcNsId, IpcNs>,
     /// mount namespaces.
     pub mount: Arena<MountNsId, MountNs>,
     /// Those the system started with; they stay for ever.
@@ -111,6 +126,7 @@ impl Namespaces {
         self.pid
             .len()
             .saturating_add(self.uts.len())
+            .saturating_add(self.ipc.len())
             .saturating_add(self.mount.len())
     }
 
@@ -149,11 +165,8 @@ pub const NEW_FLAGS: u32 = linux::CLONE_NEWNS
     | linux::CLONE_NEWNET;
 
 /// The kinds of which only the initial namespace exists.
-const MISSING: u32 = linux::CLONE_NEWCGROUP
-    | linux::CLONE_NEWIPC
-    | linux::CLONE_NEWUSER
-    | linux::CLONE_NEWNET
-    | linux::CLONE_NEWTIME;
+const MISSING: u32 =
+    linux::CLONE_NEWCGROUP | linux::CLONE_NEWUSER | linux::CLONE_NEWNET | linux::CLONE_NEWTIME;
 
 /// Makes the initial namespaces around the first mount, and gives the set of the first process.
 ///
@@ -164,6 +177,7 @@ pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, Stop> {
     k.ns.nsfs = Some(mount_nsfs(k, group)?);
     let pid_charge = k.groups.charge(group, Arena::<PidNsId, PidNs>::COST)?;
     let uts_charge = k.groups.charge(group, Arena::<UtsNsId, UtsNs>::COST)?;
+    let ipc_charge = k.groups.charge(group, Arena::<IpcNsId, IpcNs>::COST)?;
     let mount_charge = k.groups.charge(group, Arena::<MountNsId, MountNs>::COST)?;
     let pid_ns = PidNs {
         inum: initial_inum::PID,
@@ -174,6 +188,10 @@ pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, Stop> {
         domainname: b"(none)".to_vec(),
         inum: initial_inum::UTS,
     };
+    let ipc_ns = IpcNs {
+        inum: initial_inum::IPC,
+        ..IpcNs::default()
+    };
     let mount_ns = MountNs {
         root,
         inum: initial_inum::MOUNT,
@@ -182,6 +200,7 @@ pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, Stop> {
     let set = NsSet {
         pid_for_children: k.ns.pid.insert(pid_ns, pid_charge),
         uts: k.ns.uts.insert(uts_ns, uts_charge),
+        ipc: k.ns.ipc.insert(ipc_ns, ipc_charge),
         mount: k.ns.mount.insert(mount_ns, mount_charge),
     };
     k.ns.initial = Some(set.share(&mut k.ns));

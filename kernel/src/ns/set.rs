@@ -1,6 +1,6 @@
 //! The set of namespaces a task is in: shared, copied for a child, given back.
 
-use super::{MountNsId, Namespaces, PidNsId, UtsNsId, mount, pid, uts};
+use super::{IpcNsId, MountNsId, Namespaces, PidNsId, UtsNsId, ipc, mount, pid, uts};
 use crate::Kernel;
 use crate::arena::Held;
 use crate::cgroup::GroupId;
@@ -16,6 +16,8 @@ pub struct NsSet {
     pub pid_for_children: Held<PidNsId>,
     /// Host and domain name.
     pub uts: Held<UtsNsId>,
+    /// System V IPC and message queues.
+    pub ipc: Held<IpcNsId>,
     /// Its tree of mounts.
     pub mount: Held<MountNsId>,
 }
@@ -26,6 +28,7 @@ pub struct NsSet {
 pub struct NsKeys {
     pub pid_for_children: PidNsId,
     pub uts: UtsNsId,
+    pub ipc: IpcNsId,
     pub mount: MountNsId,
 }
 
@@ -35,6 +38,7 @@ impl NsSet {
         NsKeys {
             pid_for_children: self.pid_for_children.key(),
             uts: self.uts.key(),
+            ipc: self.ipc.key(),
             mount: self.mount.key(),
         }
     }
@@ -44,6 +48,7 @@ impl NsSet {
         NsSet {
             pid_for_children: ns.pid.share(&self.pid_for_children),
             uts: ns.uts.share(&self.uts),
+            ipc: ns.ipc.share(&self.ipc),
             mount: ns.mount.share(&self.mount),
         }
     }
@@ -63,34 +68,35 @@ pub fn keys_of(k: &Kernel, task: TaskId) -> Result<NsKeys, Errno> {
 /// # Errors
 /// ESRCH when one is gone.
 pub fn hold_set(k: &mut Kernel, keys: NsKeys) -> Result<NsSet, Errno> {
-    let ns = &k.ns;
-    if ns.pid.get(keys.pid_for_children).is_none()
-        || ns.uts.get(keys.uts).is_none()
-        || ns.mount.get(keys.mount).is_none()
-    {
-        return Err(Errno::ESRCH);
+    let ns = &mut k.ns;
+    let held = (
+        ns.pid.hold(keys.pid_for_children),
+        ns.uts.hold(keys.uts),
+        ns.ipc.hold(keys.ipc),
+        ns.mount.hold(keys.mount),
+    );
+    match held {
+        (Some(pid_for_children), Some(uts), Some(ipc), Some(mount)) => Ok(NsSet {
+            pid_for_children,
+            uts,
+            ipc,
+            mount,
+        }),
+        (pid, uts, ipc, mount) => {
+            pid.into_iter().for_each(|held| pid::release(k, held));
+            uts.into_iter().for_each(|held| uts::release(k, held));
+            ipc.into_iter().for_each(|held| ipc::release(k, held));
+            mount.into_iter().for_each(|held| mount::release(k, held));
+            Err(Errno::ESRCH)
+        }
     }
-    let pid_for_children = k.ns.pid.hold(keys.pid_for_children).ok_or(Errno::ESRCH)?;
-    let Some(uts) = k.ns.uts.hold(keys.uts) else {
-        pid::release(k, pid_for_children);
-        return Err(Errno::ESRCH);
-    };
-    let Some(mount) = k.ns.mount.hold(keys.mount) else {
-        pid::release(k, pid_for_children);
-        uts::release(k, uts);
-        return Err(Errno::ESRCH);
-    };
-    Ok(NsSet {
-        pid_for_children,
-        uts,
-        mount,
-    })
 }
 
 /// Gives a set back.
 pub fn release_set(k: &mut Kernel, set: NsSet) {
     pid::release(k, set.pid_for_children);
     uts::release(k, set.uts);
+    ipc::release(k, set.ipc);
     mount::release(k, set.mount);
 }
 
@@ -102,7 +108,7 @@ pub fn release_set(k: &mut Kernel, set: NsSet) {
 /// # Errors
 /// EPERM without CAP_SYS_ADMIN; EINVAL for kinds of which there is only the initial namespace, and
 /// for CLONE_NEWNS with CLONE_FS, or a pid namespace while the parent's children
-/// are in another one; ENOSPC for too many nested pid namespaces; no memory.
+/// are in another one, or CLONE_NEWIPC with CLONE_SYSVSEM; ENOSPC for too many nested pid namespaces; no memory.
 pub fn for_child(
     k: &mut Kernel,
     parent: TaskId,
@@ -126,6 +132,10 @@ pub fn for_child(
     if !capable(k, parent, linux::CAP_SYS_ADMIN) {
         return Err(Errno::EPERM.into());
     }
+    // What is to be undone on semaphores cannot be shared with another namespace.
+    if new & linux::CLONE_NEWIPC != 0 && flags & linux::CLONE_SYSVSEM != 0 {
+        return Err(Errno::EINVAL.into());
+    }
     let mut set = hold_set(k, keys)?;
     match renew(k, &mut set, new, group) {
         Ok(()) => Ok(set),
@@ -145,6 +155,10 @@ fn renew(k: &mut Kernel, set: &mut NsSet, new: u32, group: GroupId) -> Result<()
     if new & linux::CLONE_NEWUTS != 0 {
         let fresh = uts::copy(k, set.uts.key(), group)?;
         uts::release(k, core::mem::replace(&mut set.uts, fresh));
+    }
+    if new & linux::CLONE_NEWIPC != 0 {
+        let fresh = ipc::create(k, group)?;
+        ipc::release(k, core::mem::replace(&mut set.ipc, fresh));
     }
     if new & linux::CLONE_NEWNS != 0 {
         let fresh = mount::copy(k, set.mount.key(), group)?;

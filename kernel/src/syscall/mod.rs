@@ -13,6 +13,7 @@ mod exec;
 mod fcntl;
 mod files;
 mod ident;
+mod ipc;
 mod locks;
 mod log;
 mod many;

@@ -153,6 +153,10 @@ fn setns(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
             admin(k, cx.task)?;
             replace(k, cx.task, NsKeys { uts, ..keys })?;
         }
+        Namespace::Ipc(ipc) => {
+            admin(k, cx.task)?;
+            replace(k, cx.task, NsKeys { ipc, ..keys })?;
+        }
         Namespace::Pid(id) => {
             admin(k, cx.task)?;
             enter_pid(k, cx.task, keys, id)?;

@@ -5,7 +5,8 @@ use crate::Kernel;
 use crate::arena::{Held, Key};
 use crate::error::Errno;
 use crate::fs::{View, ViewNode};
-use crate::ns::{MountNsId, NsKeys, PidNsId, UtsNsId, initial_inum, mount, pid, uts};
+use crate::ns::{IpcNsId, MountNsId, NsKeys, PidNsId, UtsNsId};
+use crate::ns::{initial_inum, ipc, mount, pid, uts};
 
 /// A kind of namespace; the value is the `kind` of its node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +66,8 @@ pub enum Namespace {
     Pid(PidNsId),
     /// A uts namespace.
     Uts(UtsNsId),
+    /// An ipc namespace.
+    Ipc(IpcNsId),
     /// A mount namespace.
     Mount(MountNsId),
     /// One of a kind of which there is only the initial one.
@@ -77,6 +80,7 @@ pub enum Namespace {
 pub enum HeldNs {
     Pid(Held<PidNsId>),
     Uts(Held<UtsNsId>),
+    Ipc(Held<IpcNsId>),
     Mount(Held<MountNsId>),
     Only,
 }
@@ -99,6 +103,7 @@ pub fn node_of(kind: Kind, keys: NsKeys, own_pid: PidNsId) -> ViewNode {
         match kind {
             Kind::Pid => pack(own_pid),
             Kind::Uts => pack(keys.uts),
+            Kind::Ipc => pack(keys.ipc),
             Kind::Mount => pack(keys.mount),
             _ => 0,
         },
@@ -128,6 +133,7 @@ pub fn namespace(node: ViewNode) -> Result<Namespace, Errno> {
     Ok(match kind(node)? {
         Kind::Pid => Namespace::Pid(unpack(node.object)),
         Kind::Uts => Namespace::Uts(unpack(node.object)),
+        Kind::Ipc => Namespace::Ipc(unpack(node.object)),
         Kind::Mount => Namespace::Mount(unpack(node.object)),
         kind => Namespace::Only(kind),
     })
@@ -141,6 +147,7 @@ pub fn inum(s: &Source, node: ViewNode) -> Result<u32, Errno> {
     let found = match namespace(node)? {
         Namespace::Pid(id) => s.ns.pid.get(id).map(|ns| ns.inum),
         Namespace::Uts(id) => s.ns.uts.get(id).map(|ns| ns.inum),
+        Namespace::Ipc(id) => s.ns.ipc.get(id).map(|ns| ns.inum),
         Namespace::Mount(id) => s.ns.mount.get(id).map(|ns| ns.inum),
         Namespace::Only(kind) => only(kind),
     };
@@ -150,11 +157,10 @@ pub fn inum(s: &Source, node: ViewNode) -> Result<u32, Errno> {
 fn only(kind: Kind) -> Option<u32> {
     Some(match kind {
         Kind::User => initial_inum::USER,
-        Kind::Ipc => initial_inum::IPC,
         Kind::Net => initial_inum::NET,
         Kind::Cgroup => initial_inum::CGROUP,
         Kind::Time => initial_inum::TIME,
-        Kind::Pid | Kind::Uts | Kind::Mount => return None,
+        Kind::Pid | Kind::Uts | Kind::Ipc | Kind::Mount => return None,
     })
 }
 
@@ -175,6 +181,7 @@ pub(super) fn hold(k: &mut Kernel, node: ViewNode) -> Result<HeldNs, Errno> {
     let held = match namespace(node)? {
         Namespace::Pid(id) => k.ns.pid.hold(id).map(HeldNs::Pid),
         Namespace::Uts(id) => k.ns.uts.hold(id).map(HeldNs::Uts),
+        Namespace::Ipc(id) => k.ns.ipc.hold(id).map(HeldNs::Ipc),
         Namespace::Mount(id) => k.ns.mount.hold(id).map(HeldNs::Mount),
         Namespace::Only(_) => Some(HeldNs::Only),
     };
@@ -186,6 +193,7 @@ pub(super) fn release(k: &mut Kernel, held: HeldNs) {
     match held {
         HeldNs::Pid(held) => pid::release(k, held),
         HeldNs::Uts(held) => uts::release(k, held),
+        HeldNs::Ipc(held) => ipc::release(k, held),
         HeldNs::Mount(held) => mount::release(k, held),
         HeldNs::Only => {}
     }

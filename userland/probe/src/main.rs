@@ -11,6 +11,7 @@ mod eat;
 mod elf;
 mod facts;
 mod fault;
+mod ipc;
 mod small;
 mod tap;
 mod wild;
@@ -32,6 +33,9 @@ usage: probe COMMAND
   abi list               the names
   confined PID...        what a program in a container can do to the outside, where those processes
                          are, one way to try a line
+  ipc make|find|drop|hold KEY
+                         makes a segment of shared memory, tells whether it finds it, removes it; or
+                         makes it and waits for SIGTERM
   wild --seed N --count M
                          so many system calls with wild arguments, as TAP
   cycle N                a container's life N times: nothing may be left over, as TAP
@@ -82,6 +86,7 @@ fn run(words: &[&str]) -> Done {
             let code = abi::exit_by_tid(number.parse().unwrap_or(0));
             Err(Failure(code as u8, String::new()))
         }
+        ["ipc", verb, key] => ipc::run(verb, number(key)?),
         ["wild", "--seed", seed, "--count", count] => wild::run(number(seed)?, number(count)?),
         ["cycle", count] => cycle::repeat(number(count)?),
         ["icount-cycle"] => cycle::measure(),

@@ -121,6 +121,16 @@ pub fn own_host_name() -> Result<(), Errno> {
     unsafe { unshare_unsafe(UnshareFlags::NEWUTS) }
 }
 
+/// Gives the caller System V IPC and message queues of its own (unshare(2), CLONE_NEWIPC).
+///
+/// # Errors
+/// See unshare(2).
+pub fn own_ipc() -> rustix::io::Result<()> {
+    use rustix::thread::{UnshareFlags, unshare_unsafe};
+    // SAFETY: memory and descriptors stay shared.
+    unsafe { unshare_unsafe(UnshareFlags::NEWIPC) }
+}
+
 /// Gives the caller mounts of its own (unshare(2), CLONE_NEWNS); nothing is told to others yet:
 /// make them private first (mount(2), MS_PRIVATE).
 ///

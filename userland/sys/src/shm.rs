@@ -61,3 +61,11 @@ pub fn control(id: i32, command: i32, record: &mut [u8; RECORD]) -> Result<u64, 
     // SAFETY: no record of the kernel is longer.
     result(unsafe { libc::syscall(libc::SYS_shmctl, id, command, record.as_mut_ptr()) })
 }
+
+/// Removes a segment (IPC_RMID).
+///
+/// # Errors
+/// See shmctl(2).
+pub fn remove(id: i32) -> Result<(), Errno> {
+    control(id, 0, &mut [0; RECORD]).map(drop)
+}

@@ -112,6 +112,9 @@ impl Planner<'_> {
                         None => NamespaceSource::New,
                         Some(_) => {
                             p.need(Feature::NamespaceJoin, entry)?;
+                            if *kind == Kind::Mount {
+                                p.need(Feature::NamespaceJoinMount, entry)?;
+                            }
                             NamespaceSource::Join
                         }
                     }

@@ -5,6 +5,7 @@ use berth_abi::exit;
 use berth_kernel::arena::forgive;
 use berth_kernel::container;
 use berth_kernel::error::Errno;
+use berth_kernel::ns;
 use berth_sim::Sim;
 
 #[test]
@@ -190,5 +191,48 @@ fn l20_a_running_container_cannot_be_deleted() {
     assert_eq!(ended(&mut sim), Err("the container is not stopped".into()));
     delete(&mut sim, true).unwrap();
     settle(&mut sim);
+    forgive(sim.kernel);
+}
+
+#[test]
+fn namespaces_are_joined_by_their_paths() {
+    let mut sim = system();
+    let before = count(&sim);
+    let joins = |kind: &str, path: &str| {
+        let (own, joined) = (
+            format!("namespace={kind}\n"),
+            format!("namespace={kind}:{path}\n"),
+        );
+        let config = CONFIG.replace(&own, &joined).replace("hostname=box\n", "");
+        assert!(config.contains(&joined));
+        config
+    };
+    for kind in ["pid", "uts", "ipc"] {
+        let config = joins(kind, &format!("/proc/1/ns/{kind}"));
+        create(&mut sim, &config).unwrap();
+        let first = first_process(&sim).unwrap();
+        let first = sim.kernel.tasks.leader(first).unwrap();
+        let inside = ns::keys_of(&sim.kernel, first).unwrap();
+        let outside = ns::keys_of(&sim.kernel, init(&sim)).unwrap();
+        let shared = [
+            inside.pid_for_children == outside.pid_for_children,
+            inside.uts == outside.uts,
+            inside.ipc == outside.ipc,
+        ];
+        assert_eq!(shared, ["pid", "uts", "ipc"].map(|other| other == kind));
+        delete(&mut sim, true).unwrap();
+        settle(&mut sim);
+        assert_eq!(count(&sim), before, "{kind}");
+    }
+    for (path, reason) in [
+        ("/nowhere", "no such file or directory"),
+        ("/bin/1", "invalid argument"),
+        ("/proc/1/ns/uts", "invalid argument"),
+    ] {
+        let refused = create(&mut sim, &joins("ipc", path)).unwrap_err();
+        assert_eq!(refused, format!("namespace=ipc:{path}: {reason}"));
+        settle(&mut sim);
+        assert_eq!(count(&sim), before, "{path}");
+    }
     forgive(sim.kernel);
 }

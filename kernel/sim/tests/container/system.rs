@@ -16,6 +16,8 @@ const GETPID: u32 = 39;
 const FORK: u32 = 57;
 const EXIT: u32 = 60;
 const KILL: u32 = 62;
+const MKDIR: u32 = 83;
+const MOUNT: u32 = 165;
 
 /// The container's program is /1 in its root, which is the system's /bin; hooks are /bin/2.
 pub const CONFIG: &str = "root_path=bin
@@ -26,6 +28,7 @@ process_cwd=/made/for/it
 namespace=pid
 namespace=mount
 namespace=uts
+namespace=ipc
 mount=/proc:proc:proc
 mount=/dev:tmpfs:tmpfs:mode=755
 mount=/files:bind:/bin:rbind,ro
@@ -59,7 +62,7 @@ pub fn with_hook(kind: &str, program: &str) -> String {
 /// How many children programs 5 and 6 leave behind.
 pub const CHILDREN: usize = 9;
 
-/// Process 1 opens /, waits for no child, and sleeps, and so do as many children of it. /bin/1 ends with code 7, /bin/2
+/// Process 1 opens /, mounts /proc, waits for no child, and sleeps, and so do as many children of it. /bin/1 ends with code 7, /bin/2
 /// with 0, /bin/3 with 1, /bin/4 sleeps, /bin/5 and /bin/6 leave children that sleep and end with 0
 /// and 1, /bin/7 kills itself.
 pub fn system_with(others: usize) -> Sim {
@@ -74,6 +77,17 @@ pub fn system_with(others: usize) -> Sim {
         .text(0, "/")
         .call(OPEN, [Arg::Data(0), Arg::Is(0), Arg::Is(0)]);
     // SIG_IGN: orphans go by themselves (wait(2)).
+    let init = init
+        .text(128, "/proc")
+        .text(144, "proc")
+        .call(MKDIR, [Arg::Data(128), Arg::Is(0o755)])
+        .call(
+            MOUNT,
+            [144, 128, 144]
+                .map(Arg::Data)
+                .into_iter()
+                .chain([Arg::Is(0), Arg::Is(0)]),
+        );
     let init = init.store(Arg::Data(64), 1).call(
         SIGACTION,
         [Arg::Is(17), Arg::Data(64), Arg::Is(0), Arg::Is(8)],

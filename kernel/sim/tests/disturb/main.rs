@@ -18,6 +18,7 @@ macro_rules! tours {
 mod events;
 mod exec;
 mod files;
+mod ipc;
 mod names;
 mod process;
 mod sockets;

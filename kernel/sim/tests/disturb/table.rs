@@ -8,6 +8,7 @@ const TOURS: &[&[Line]] = &[
     events::EVENTS,
     files::FILES,
     files::PARTS,
+    ipc::SEGMENTS,
     names::NAMES,
     names::WAITING,
     process::PROCESS,

@@ -6,7 +6,8 @@ use berth_abi::linux::general as linux;
 use berth_kernel::arena::forgive;
 use berth_kernel::error::{Errno, Stop};
 use berth_kernel::fs::walk::{Link, Views};
-use berth_kernel::fs::{Node, Pos};
+use berth_kernel::fs::{Access, Actor, Node, Pos, Store, Time, home};
+use berth_kernel::mm::segments::{self, Wanted};
 use berth_kernel::ns::{self};
 use berth_kernel::views::{self, Source};
 use berth_kernel::{Cx, audit};
@@ -45,17 +46,18 @@ fn a_set_that_fails_half_way_leaves_nothing() {
     let task = b.task(host);
     let root = b.k.groups.root();
     let usage = b.k.groups.usage(root);
-    let all = linux::CLONE_NEWPID | linux::CLONE_NEWUTS | linux::CLONE_NEWNS;
+    let all = linux::CLONE_NEWPID | linux::CLONE_NEWUTS | linux::CLONE_NEWIPC | linux::CLONE_NEWNS;
+    // The last: what is to be undone on semaphores stays in one namespace.
     for kind in [
         linux::CLONE_NEWUSER,
         linux::CLONE_NEWNET,
-        linux::CLONE_NEWIPC,
+        linux::CLONE_SYSVSEM,
     ] {
         let refused = ns::for_child(&mut b.k, task, all | kind, root);
         assert!(matches!(refused, Err(Stop::Errno(Errno::EINVAL))));
     }
     let set = ns::for_child(&mut b.k, task, all, root).unwrap();
-    assert_eq!(b.k.ns.len(), before.namespaces as usize + 3);
+    assert_eq!(b.k.ns.len(), before.namespaces as usize + 4);
     ns::release_set(&mut b.k, set);
     b.work();
     assert_eq!(audit::count(&b.k, &b.m), before);
@@ -144,5 +146,48 @@ fn giving_positions_back_is_complete() {
     }
     assert_eq!(audit::count(&b.k, &b.m), before);
     assert!(b.k.tasks.is_alive(task));
+    forgive(b.k);
+}
+
+#[test]
+fn segments_go_with_their_namespace() {
+    let (mut b, host) = Bench::new();
+    let inner = b.inner(host, linux::CLONE_NEWIPC);
+    let root = b.k.groups.root();
+    let actor = Actor {
+        access: Access::KERNEL,
+        group: root,
+        now: Time::default(),
+    };
+    // Where its memory is stays for the next one.
+    home::make_all(&mut Store::of(&mut b.k), &actor).unwrap();
+    let before = audit::count(&b.k, &b.m);
+    let usage = b.k.groups.usage(root);
+    let other = b.inner(inner, linux::CLONE_NEWIPC);
+    let ns_of = |b: &Bench, process| ns::ipc::of_task(&b.k, b.task(process)).unwrap();
+    let (outside, inside) = (ns_of(&b, inner), ns_of(&b, other));
+    let mut wanted = Wanted {
+        key: 0,
+        size: 5000,
+        flags: 0o1600,
+        pid: 1,
+    };
+    for key in 1..100 {
+        wanted.key = key;
+        segments::get(&mut b.k, inside, &actor, &wanted).unwrap();
+    }
+    wanted.flags = 0;
+    let found = segments::get(&mut b.k, outside, &actor, &wanted);
+    assert!(matches!(found, Err(Stop::Errno(Errno::ENOENT))));
+    assert_eq!(
+        segments::get(&mut b.k, inside, &actor, &wanted).unwrap(),
+        98
+    );
+    assert_eq!(segments::of(&b.k, inside).unwrap().pages, 2 * 99);
+    b.kill(other);
+    assert!(segments::of(&b.k, inside).is_err());
+    b.work();
+    assert_eq!(audit::count(&b.k, &b.m), before);
+    assert_eq!(b.k.groups.usage(root), usage);
     forgive(b.k);
 }

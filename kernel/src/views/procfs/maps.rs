@@ -157,10 +157,11 @@ impl<'a> Names<'a> {
         Some((dev, inode.ino, path.unwrap_or_default()))
     }
 
-    /// The oldest mount of a tree that shows an instance.
+    /// The oldest mount of a tree that shows an instance, or the one that nobody can walk to.
     fn shown_on(&self, sb: SuperId, tree: u32) -> Option<MountId> {
         let mounts = self.s.fs?.mounts.iter();
         let of_it = mounts.filter(|(_, mount)| mount.tree == tree && mount.sb.key() == sb);
-        of_it.min_by_key(|(_, mount)| mount.id).map(|(key, _)| key)
+        let oldest = of_it.min_by_key(|(_, mount)| mount.id);
+        oldest.map_or_else(|| self.s.fs?.home_of(sb), |(key, _)| Some(key))
     }
 }

@@ -21,6 +21,7 @@ mod stat;
 mod status;
 mod subject;
 mod sys;
+mod sys_ipc;
 pub mod system;
 mod sysvipc;
 pub(super) mod table;

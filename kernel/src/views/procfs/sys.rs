@@ -1,5 +1,6 @@
 //! /proc/sys: the system's settings, one value a file (proc(5)).
 
+use super::sys_ipc as ipc;
 use super::table::{Dir, Line, dir, file, writable};
 use crate::dev::{self, kmsg};
 use crate::error::{Errno, Stop};
@@ -7,7 +8,7 @@ use crate::fs::ViewNode;
 use crate::fs::mount::MOUNT_MAX;
 use crate::fs::pipe;
 use crate::machine::Machine;
-use crate::mm::{area, segments};
+use crate::mm::area;
 use crate::ns::{UtsNsId, uts};
 use crate::task::limits;
 use crate::{Cx, Kernel};
@@ -70,13 +71,9 @@ pub(super) const KERNEL_LINES: &[Line] = &[
     dir("random", Dir::SysRandom),
     // Programs, mappings, stacks and heaps are all moved by chance.
     file("randomize_va_space", |_, _, _| number(2)),
-    file("shmall", |_, _, _| {
-        line(&alloc::format!("{}", segments::SIZE_MAX))
-    }),
-    file("shmmax", |_, _, _| {
-        line(&alloc::format!("{}", segments::SIZE_MAX))
-    }),
-    file("shmmni", |_, _, _| number(segments::SEGMENTS_MAX)),
+    writable("shmall", ipc::shmall, ipc::set_shmall),
+    writable("shmmax", ipc::shmmax, ipc::set_shmmax),
+    writable("shmmni", ipc::shmmni, ipc::set_shmmni),
     // As many as there are numbers for them.
     file("threads-max", |_, _, _| number(crate::task::pid::MAX)),
     file("version", |_, _, _| line(super::system::VERSION)),

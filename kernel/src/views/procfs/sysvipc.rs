@@ -1,19 +1,26 @@
-//! /proc/sysvipc: System V shared memory (proc(5)).
+//! /proc/sysvipc: what there is of System V IPC in the reader's namespace (proc(5)).
 
 use super::table::{Line, long};
 use crate::Kernel;
-use crate::error::Stop;
+use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
-use crate::fs::inode::Kind;
+use crate::ipc::Object;
 use crate::machine::{Machine, PAGE};
 use crate::mm::segments::{self, Segment};
+use crate::ns::{IpcNsId, ipc};
 use crate::views::telling::{Cursor, Piece};
 use crate::views::text::{Text, put};
 
 pub(super) const LINES: &[Line] = &[long("shm", shm)];
 
-/// Segments of one piece.
-const SEGMENTS: usize = 16;
+/// Objects of one piece.
+const OBJECTS: usize = 16;
+
+/// The ipc namespace of the task that reads.
+pub(super) fn own(k: &Kernel) -> Result<IpcNsId, Errno> {
+    let task = k.sched.current.ok_or(Errno::ESRCH)?;
+    ipc::of_task(k, task).ok_or(Errno::ESRCH)
+}
 
 fn shm(
     k: &mut Kernel,
@@ -31,41 +38,37 @@ fn shm(
     }
     let start = u32::try_from(cursor.at).unwrap_or(u32::MAX);
     let mut told = 0;
-    for (index, segment) in k.spaces.segments.from(start).take(SEGMENTS) {
+    for (index, segment) in segments::of(k, own(k)?)?.table.from(start).take(OBJECTS) {
         line(&mut text, k, segment);
         cursor.at = u64::from(index) + 1;
         told += 1;
     }
     Ok(Piece {
         text: text.done()?,
-        next: (told == SEGMENTS).then_some(cursor),
+        next: (told == OBJECTS).then_some(cursor),
     })
 }
 
-fn line(text: &mut Text, k: &Kernel, s: &Segment) {
-    let resident = match k.fs.inodes.get(s.inode).map(|inode| &inode.kind) {
-        Some(Kind::Regular(pages)) => pages.frames.len() as u64 * PAGE,
-        _ => 0,
-    };
-    let [attached, detached, changed] = s.times;
+fn line(text: &mut Text, k: &Kernel, s: &Object<Segment>) {
+    let [attached, detached] = s.it.times;
     put!(
         text,
         "{:10} {:10}  {:4o} {:21} {:5} {:5}  {:5} {:5} {:5} {:5} {:5} {:10} {:10} {:10} {:21} {:21}\n",
-        s.key,
+        s.perm.key,
         s.id,
-        s.mode,
-        s.size,
-        s.cpid,
-        s.lpid,
-        segments::attached(k, s.inode),
-        s.uid,
-        s.gid,
-        s.cuid,
-        s.cgid,
+        s.mode(),
+        s.it.size,
+        s.it.cpid,
+        s.it.lpid,
+        segments::attached(k, s.it.inode),
+        s.perm.uid,
+        s.perm.gid,
+        s.perm.cuid,
+        s.perm.cgid,
         attached,
         detached,
-        changed,
-        resident,
+        s.changed,
+        segments::resident(k, s.it.inode) * PAGE,
         0
     );
 }

@@ -1,9 +1,13 @@
 //! System V shared memory (shmget(2), shmat(2), shmdt(2), shmctl(2)).
 
+use std::os::fd::AsFd;
+
 use berth_sys::memory::{Access, PAGE, Region, Sharing};
+use berth_sys::raw::own_ipc;
 use berth_sys::shm::{RECORD, attach, attach_over, control, detach, get};
 use rustix::io::Errno;
 use rustix::process::getpid;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::{Case, Told, Verdict, as_user, check, exits, fails, same};
 
@@ -15,6 +19,12 @@ pub const CASES: &[Case] = &[
     ("ipc/permissions", permissions),
     ("ipc/attach-arguments", attach_arguments),
     ("ipc/limits", limits),
+    ("ipc/by-place", by_place),
+    ("ipc/moved", moved),
+    ("ipc/exec-detaches", exec_detaches),
+    ("ipc/namespace", namespace),
+    ("ipc/namespace-ends", namespace_ends),
+    ("ipc/limits-of-a-namespace", limits_of_a_namespace),
 ];
 
 const PRIVATE: i32 = 0;
@@ -29,7 +39,9 @@ const STAT: i32 = 2;
 const INFO: i32 = 3;
 const LOCK: i32 = 11;
 const UNLOCK: i32 = 12;
+const SHM_STAT: i32 = 13;
 const SHM_INFO: i32 = 14;
+const SHM_STAT_ANY: i32 = 15;
 
 /// A segment that goes with the case.
 struct Segment(i32);
@@ -245,4 +257,161 @@ fn limits() -> Verdict {
     let fields: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
     let shown = [2, 3, 6].map(|at| fields.get(at).copied().unwrap_or_default());
     same("line", shown, ["600", "8192", "1"])
+}
+
+fn by_place() -> Verdict {
+    own_ipc().told("unshare")?;
+    let segments = [0, 1, 2].map(|key| Segment::new(own_key(key), 1));
+    let [_, Ok(second), _] = &segments else {
+        return Err("shmget".to_owned());
+    };
+    let mut record = [0; RECORD];
+    same("highest", control(0, INFO, &mut record), Ok(2))?;
+    for command in [SHM_STAT, SHM_STAT_ANY] {
+        let found = control(1, command, &mut record);
+        same("second", found, Ok(second.0 as u64))?;
+        same("its key", word(&record, 0), own_key(1) as u32)?;
+    }
+    second.remove().told("IPC_RMID")?;
+    for command in [SHM_STAT, SHM_STAT_ANY] {
+        fails("removed", control(1, command, &mut record), Errno::INVAL)?;
+    }
+    as_user(1000, 1000, &[], || {
+        let mut record = [0; RECORD];
+        fails(
+            "not shown",
+            control(2, SHM_STAT, &mut record),
+            Errno::ACCESS,
+        )?;
+        control(2, SHM_STAT_ANY, &mut record)
+            .told("shown")
+            .map(drop)
+    })
+}
+
+fn moved() -> Verdict {
+    let segment = Segment::new(PRIVATE, 2)?;
+    let region = attach(segment.0, 2, 0).told("shmat")?;
+    let place = Region::anonymous(2, Sharing::Private).told("mmap")?;
+    region.write(0, 7);
+    let flags = 3; // MREMAP_MAYMOVE and MREMAP_FIXED
+    let there = region
+        .remap((0, 2), 2, flags, Some(&place))
+        .told("mremap")?;
+    region.forget();
+    place.forget();
+    same("the same memory", there.read(0), 7)?;
+    same("attached once", segment.attached()?, 1)?;
+    same("shmdt", detach(&there, 0), Ok(()))?;
+    there.forget();
+    same("gone", segment.attached()?, 0)
+}
+
+fn exec_detaches() -> Verdict {
+    let segment = Segment::new(PRIVATE, 1)?;
+    let region = attach(segment.0, 1, 0).told("shmat")?;
+    // The new program runs when this returns.
+    let mut other = std::process::Command::new("/bin/sleep");
+    let mut other = other.arg("1000").spawn().told("spawn")?;
+    let attached = segment.attached();
+    other.kill().told("kill")?;
+    other.wait().told("wait")?;
+    same("only here", attached?, 1)?;
+    drop(region);
+    Ok(())
+}
+
+/// The namespace that the caller is in, to go back to.
+fn here() -> Result<std::fs::File, String> {
+    std::fs::File::open("/proc/self/ns/ipc").told("open")
+}
+
+fn enter(namespace: &std::fs::File) -> Verdict {
+    let kind = Some(LinkNameSpaceType::InterProcessCommunication);
+    move_into_link_name_space(namespace.as_fd(), kind).told("setns")
+}
+
+fn namespace() -> Verdict {
+    let key = own_key(5);
+    let segment = Segment::new(key, 1)?;
+    let region = attach(segment.0, 1, 0).told("shmat")?;
+    let second = attach(segment.0, 1, 0).told("shmat")?;
+    let outside = here()?;
+    let link = || std::fs::read_link("/proc/self/ns/ipc").told("readlink");
+    let was = link()?;
+    own_ipc().told("unshare")?;
+    check(link()? != was, || "the same namespace".to_owned())?;
+    fails("by key", get(key, 0, 0), Errno::NOENT)?;
+    fails("by number", segment.stat(), Errno::INVAL)?;
+    let table = std::fs::read_to_string("/proc/sysvipc/shm").told("sysvipc")?;
+    same("nothing listed", table.lines().count(), 1)?;
+    let inner = Segment::new(key, 1)?;
+    same("one of its own", inner.word(48)?, PAGE as u32)?;
+    region.write(0, 3);
+    same("still attached", second.read(0), 3)?;
+    same("shmdt", detach(&second, 0), Ok(()))?;
+    second.forget();
+    let inside = here()?;
+    enter(&outside)?;
+    same("back", link()?, was)?;
+    same("one is left", segment.attached()?, 1)?;
+    same(
+        "detached by",
+        segment.word(84)?,
+        getpid().as_raw_nonzero().get() as u32,
+    )?;
+    exits(0, || {
+        let joined = enter(&inside).is_ok() && get(key, 0, 0) == Ok(inner.0);
+        i32::from(!joined)
+    })?;
+    enter(&inside)?;
+    drop(inner);
+    enter(&outside)
+}
+
+fn namespace_ends() -> Verdict {
+    let outside = here()?;
+    own_ipc().told("unshare")?;
+    let segment = Segment::new(PRIVATE, 2)?;
+    let kept = attach(segment.0, 2, 0).told("shmat")?;
+    let region = attach(segment.0, 2, 0).told("shmat")?;
+    kept.write(PAGE, 4);
+    enter(&outside)?;
+    fails("not here", segment.stat(), Errno::INVAL)?;
+    same("lives on", region.read(PAGE), 4)?;
+    exits(4, || i32::from(kept.read(PAGE)))?;
+    kept.unmap(0, 1).told("munmap")?;
+    same("shmdt", detach(&region, 0), Ok(()))?;
+    region.forget();
+    same("the rest", kept.read(PAGE), 4)?;
+    same("shmdt", detach(&kept, 0), Ok(()))?;
+    fails("again", detach(&kept, 0), Errno::INVAL)?;
+    kept.forget();
+    Ok(())
+}
+
+fn limits_of_a_namespace() -> Verdict {
+    let outside = here()?;
+    let told = |name: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).told(name);
+    let before = told("shmmni")?;
+    own_ipc().told("unshare")?;
+    let set = |name: &str, value: &str| std::fs::write(format!("/proc/sys/kernel/{name}"), value);
+    set("shmmni", "2\n").told("shmmni")?;
+    let first = Segment::new(PRIVATE, 1)?;
+    let second = Segment::new(PRIVATE, 1)?;
+    fails("too many", get(PRIVATE, PAGE, 0o600), Errno::NOSPC)?;
+    drop(second);
+    set("shmmax", "8191").told("shmmax")?;
+    same("shmmax", told("shmmax")?, "8191\n".to_owned())?;
+    fails("too long", get(PRIVATE, 8192, 0o600), Errno::INVAL)?;
+    set("shmall", "2").told("shmall")?;
+    fails("too much", get(PRIVATE, 8191, 0o600), Errno::NOSPC)?;
+    drop(Segment::new(PRIVATE, 1)?);
+    for (name, value) in [("shmmni", "32769"), ("shmmni", "x"), ("shmmax", "-")] {
+        let set = set(name, value).map_err(|error| error.raw_os_error());
+        same(name, set, Err(Some(Errno::INVAL.raw_os_error())))?;
+    }
+    drop(first);
+    enter(&outside)?;
+    same("outside", told("shmmni")?, before)
 }
