@@ -106,17 +106,55 @@ pub fn pages_for(k: &Kernel, group: GroupId) -> u64 {
     (k.groups.limits(group).memory / PAGE).min(k.frames.total() as u64)
 }
 
-/// How much a process deserves to be killed: its pages, and for each thousandth of its adjustment
-/// (oom_score_adj) a thousandth of the `most` pages that there could be. `None` for who is spared
-/// or has no memory.
+/// How much a process deserves to be killed ([`badness`]) when there could be `most` pages. `None`
+/// for who is spared or has no memory.
 pub fn points(k: &Kernel, process: &Process, most: u64) -> Option<i64> {
     if is_spared(process) {
         return None;
     }
     let mut tasks = process.threads.iter().filter_map(|t| k.tasks.tasks.get(*t));
     let mm = tasks.find_map(|task| k.spaces.get(task.mm.as_ref()?.key()))?;
-    let pages = i64::try_from(mm.resident.all()).unwrap_or(i64::MAX);
-    let thousandth = (most / 1000) as i64;
-    let extra = i64::from(process.oom.adjustment).saturating_mul(thousandth);
-    Some(pages.saturating_add(extra))
+    Some(badness(mm.resident.all(), process.oom.adjustment, most))
+}
+
+/// Its pages, and for each thousandth of its adjustment (oom_score_adj) a thousandth of the `most`
+/// pages that there could be.
+fn badness(pages: u64, adjustment: i16, most: u64) -> i64 {
+    let pages = i64::try_from(pages).unwrap_or(i64::MAX);
+    let thousandth = i64::try_from(most / 1000).unwrap_or(i64::MAX);
+    pages.saturating_add(i64::from(adjustment).saturating_mul(thousandth))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::badness;
+
+    #[test]
+    fn who_has_most_is_killed_unless_adjusted() {
+        // Pages and adjustment of some processes, and which of them is killed of 100,000 pages.
+        let table: [(&[(u64, i16)], usize); 8] = [
+            (&[(10, 0), (20, 0), (15, 0)], 1),
+            (&[(10, 0), (10, 0)], 0),
+            (&[(10, 1), (109, 0)], 0),
+            (&[(10, 1), (111, 0)], 1),
+            (&[(50_000, -500), (1, 0)], 1),
+            (&[(50_002, -500), (1, 0)], 0),
+            (&[(99_999, 0), (1, 1000)], 1),
+            (&[(u64::MAX, -999), (90_000, 999)], 0),
+        ];
+        for (processes, killed) in table {
+            let points = processes
+                .iter()
+                .map(|(pages, adj)| badness(*pages, *adj, 100_000));
+            let mut worst = (0, i64::MIN);
+            for (n, points) in points.enumerate() {
+                if points > worst.1 {
+                    worst = (n, points);
+                }
+            }
+            assert_eq!(worst.0, killed, "{processes:?}");
+        }
+        assert_eq!(badness(u64::MAX, 1000, u64::MAX), i64::MAX);
+        assert!(badness(0, -999, u64::MAX) < 0);
+    }
 }

@@ -12,6 +12,7 @@ mod elf;
 mod facts;
 mod fault;
 mod ipc;
+mod pages;
 mod small;
 mod tap;
 mod wild;
@@ -29,6 +30,8 @@ usage: probe COMMAND
   fault all              every kind in a child, as TAP
   eat KIND               take KIND for ever: memory, page-tables, areas, bytes, inodes, pipes,
                          sockets, events or tasks; exits with 3 once the kernel says no
+  pages GROUP COUNT      takes COUNT pages of each kind in its control group, whose directory is
+                         GROUP, and prints what memory.stat tells of them
   abi NAME|all           behaviour of the kernel's calls, as TAP
   abi list               the names
   confined PID...        what a program in a container can do to the outside, where those processes
@@ -79,6 +82,7 @@ fn run(words: &[&str]) -> Done {
         ["fault", "all"] => fault::all(),
         ["fault", kind] => fault::one(kind),
         ["eat", kind] => eat::forever(kind),
+        ["pages", group, count] => pages::counted(group, usize::from(number::<u16>(count)?)),
         ["abi", name] => abi::run(name),
         // For cases of abi that run another program.
         ["after-exec"] => Err(Failure(abi::after_exec() as u8, String::new())),
