@@ -305,6 +305,10 @@ impl Kernel {
                 None
             }
             Job::Ipc(ns) => crate::ns::ipc::teardown_step(self, ns).map(Job::Ipc),
+            Job::Group(job) => {
+                crate::task::migrate::end_group_step(self, job);
+                None
+            }
             Job::Sockets(job) => crate::io::discard_step(self, job).map(Job::Sockets),
             Job::Container(id) => {
                 crate::container::alone(self, m, id);

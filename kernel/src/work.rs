@@ -14,6 +14,8 @@ pub enum Job {
     Namespace(crate::task::exit::EndOfNamespace),
     /// Remove what is in an ipc namespace that is gone.
     Ipc(crate::ns::IpcNs),
+    /// Kill all processes in a control group.
+    Group(crate::task::migrate::EndOfGroup),
     /// Carry an operation on a container on whose caller has ended.
     Container(crate::container::ContainerId),
     /// Free a large configuration.

@@ -2,6 +2,7 @@
 //!
 //! Every charge goes to the group and all its ancestors, and is undone whole when one refuses.
 
+mod attributes;
 mod charge;
 mod control;
 mod cpu;
@@ -10,6 +11,7 @@ mod members;
 mod memory;
 mod tree;
 
+pub use attributes::Attributes;
 pub use charge::{Charge, Events, Limits, Usage};
 pub use control::{Controllers, Type};
 pub use cpu::Cpu;
@@ -43,6 +45,7 @@ struct Group {
     place: tree::Place,
     members: members::Members,
     control: control::Control,
+    owners: attributes::Owners,
     /// How often what readers wait for has changed.
     changes: [u32; Noted::COUNT],
     /// Changes that the waiting were not told of yet.
@@ -86,10 +89,20 @@ impl Group {
             place,
             members: members::Members::default(),
             control: control::Control::default(),
+            owners: attributes::Owners::default(),
             changes: [0; Noted::COUNT],
             untold: false,
         }
     }
+}
+
+/// Options of the mounted tree (cgroup v2, "Mounting").
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// The root of a cgroup namespace is the border of what is delegated (`nsdelegate`).
+    pub nsdelegate: bool,
+    /// `memory.min` and `memory.low` hold for all below (`memory_recursiveprot`).
+    pub memory_recursiveprot: bool,
 }
 
 /// All control groups.
@@ -103,6 +116,8 @@ pub struct Groups {
     high: u64,
     /// Groups with a name that were made since boot.
     serial: u64,
+    /// How the tree is mounted.
+    pub options: Options,
     /// Groups with changes that were not told yet.
     noted: Vec<GroupId>,
     /// What tests let come between.
@@ -134,6 +149,7 @@ impl Groups {
             dying: 0,
             high: 0,
             serial: 0,
+            options: Options::default(),
             noted: Vec::new(),
             #[cfg(feature = "audit")]
             disturb: crate::disturb::Disturb::default(),

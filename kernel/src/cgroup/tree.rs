@@ -27,6 +27,8 @@ pub(super) struct Place {
     /// Counts groups since boot: no two have the same.
     serial: u64,
     pub(super) children: BTreeMap<Box<[u8]>, Held<GroupId>>,
+    /// They again, in the order in which they were made.
+    order: BTreeMap<u64, GroupId>,
     /// Taken out of the tree; lives on as long as somebody refers to it or something is charged.
     pub(super) removed: bool,
     /// Named groups below it.
@@ -43,6 +45,7 @@ impl Place {
             name: name.into(),
             serial,
             children: BTreeMap::new(),
+            order: BTreeMap::new(),
             removed: false,
             descendants: 0,
             dying: 0,
@@ -102,7 +105,9 @@ impl Groups {
         let group = Group::below(Some((parent, parent_held)), place);
         let held = self.arena.insert(group, charge);
         let id = held.key();
+        let serial = self.serial;
         if let Some(above) = self.arena.get_mut(parent) {
+            above.place.order.insert(serial, id);
             above.place.children.insert(name.into(), held);
         }
         self.each_above(id, |above| above.descendants += 1);
@@ -168,7 +173,7 @@ impl Groups {
         if !g.place.children.is_empty() || g.is_populated() {
             return Err(Errno::EBUSY);
         }
-        let name = g.place.name.clone();
+        let (name, serial) = (g.place.name.clone(), g.place.serial);
         self.leave_domain(group);
         self.each_above(group, |above| {
             above.descendants = above.descendants.saturating_sub(1);
@@ -177,8 +182,11 @@ impl Groups {
         if let Some(g) = self.arena.get_mut(group) {
             g.place.removed = true;
         }
-        let above = self.arena.get_mut(parent);
-        if let Some(held) = above.and_then(|above| above.place.children.remove(&name)) {
+        let Some(above) = self.arena.get_mut(parent) else {
+            return Ok(());
+        };
+        above.place.order.remove(&serial);
+        if let Some(held) = above.place.children.remove(&name) {
             self.release(held);
         }
         Ok(())
@@ -221,6 +229,18 @@ impl Groups {
         let children = self.arena.get(group).map(|g| &g.place.children);
         let range = children.map(|c| c.range::<[u8], _>((from, Bound::Unbounded)));
         range.into_iter().flatten().map(|(n, h)| (&**n, h.key()))
+    }
+
+    /// The groups directly below one that were made at this number ([`Groups::serial`]) or later,
+    /// in that order.
+    pub fn children_from(
+        &self,
+        group: GroupId,
+        serial: u64,
+    ) -> impl Iterator<Item = (u64, GroupId)> + use<'_> {
+        let order = self.arena.get(group).map(|g| &g.place.order);
+        let range = order.map(|order| order.range(serial..));
+        range.into_iter().flatten().map(|(n, id)| (*n, *id))
     }
 
     /// How many groups are directly below one.

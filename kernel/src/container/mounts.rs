@@ -8,8 +8,8 @@ use crate::error::Errno;
 use crate::fs::inode::What;
 use crate::fs::mount::{self, Map, MountFlags};
 use crate::fs::superblock::{self, TmpfsOptions};
-use crate::fs::walk::{Found, NoViews, Start, WalkFlags, walk};
-use crate::fs::{self, Access, MountId, Node, Pos, Store, devpts, pivot};
+use crate::fs::walk::{Found, Start, WalkFlags, walk};
+use crate::fs::{self, Access, MountId, Pos, Store, devpts, pivot};
 use crate::ns::MountNsId;
 use crate::views::{self, Source};
 use crate::{Cx, Kernel};
@@ -36,7 +36,7 @@ pub(super) fn namespace(
         return Ok(crate::ns::mount::copy(k, outside, actor.group)?);
     }
     let mut st = Store::of(k);
-    let top = mount::bind(&mut st, &NoViews, &actor, root, false)?;
+    let top = mount::bind(&mut st, &actor, root, &[])?;
     let tree = st.fs.new_tree();
     st.fs.set_tree(top.key(), tree);
     Ok(crate::ns::mount::with_root(k, top, actor.group)?)
@@ -63,8 +63,9 @@ pub(super) fn root(
     let top = old_root(k, ns.mount)?;
     let at = copied(k, ns.mount, source).unwrap_or(top);
     let at = mount::place(&k.fs, &Source::of(k), source.node, at, 1)?;
+    let below = mount::below(&k.fs, &Source::of(k), source)?;
     let mut st = Store::of(k);
-    let held = mount::bind(&mut st, &NoViews, &actor, source, true)?;
+    let held = mount::bind(&mut st, &actor, source, &below)?;
     let new = held.key();
     mount::attach(&mut st, held, at);
     work.build.root = Some(k.fs.root_of(new)?);
@@ -137,15 +138,12 @@ fn instance(
     let flags = translate(step.options.set);
     let name = entry.source.as_bytes();
     if let Some(source) = source {
-        let recursive = step.options.bind == Some(true);
-        if recursive && matches!(source.node, Node::View(_)) {
-            return Err(Trouble::refused(
-                Errno::EOPNOTSUPP,
-                "a part of proc can only be bound without what is mounted in it",
-            ));
-        }
+        let below = match step.options.bind {
+            Some(true) => mount::below(&k.fs, &Source::of(k), source)?,
+            _ => Vec::new(),
+        };
         let mut st = Store::of(k);
-        let held = mount::bind(&mut st, &NoViews, &actor, source, recursive)?;
+        let held = mount::bind(&mut st, &actor, source, &below)?;
         // A bind has the flags of what it shows, changed by its own options.
         if let Some(mount) = st.fs.mounts.get_mut(held.key()) {
             mount.flags = (mount.flags - translate(step.options.clear)) | flags;

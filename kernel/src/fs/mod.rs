@@ -93,6 +93,8 @@ pub enum View {
     Sys,
     /// nsfs: what /proc/PID/ns/* point to.
     Ns,
+    /// cgroup2.
+    Cgroup,
 }
 
 /// What a position is in its mount.

@@ -311,24 +311,32 @@ pub fn attach(st: &mut Store, mount: Held<MountId>, at: Pos) {
     }
 }
 
-/// A copy of the mount at `source`, showing `source` and below; with what is mounted there too
-/// when `recursive`. Not attached yet.
+/// What is mounted directly on the mount of `source`, there or below.
+///
+/// # Errors
+/// EINVAL when the mount is gone.
+pub fn below(fs: &Fs, views: &dyn Views, source: Pos) -> Result<Vec<MountId>, Errno> {
+    // Nothing is outside of the root of a mount.
+    let whole = fs.root_of(source.mount)? == source;
+    let children = fs.children(source.mount);
+    let inside = children.filter(|(at, _)| whole || fs.node_is_below(views, at.node, source.node));
+    Ok(inside.map(|(_, child)| child).collect())
+}
+
+/// A copy of the mount at `source`, showing `source` and below; with those of the mounts on it
+/// that are `wanted` (see [`below`]), and all that is on them. Not attached yet.
 ///
 /// # Errors
 /// No memory; ENOENT.
 pub fn bind(
     st: &mut Store,
-    views: &dyn Views,
     actor: &Actor,
     source: Pos,
-    recursive: bool,
+    wanted: &[MountId],
 ) -> Result<Held<MountId>, Stop> {
     let top = duplicate(st, actor, source.mount, source.node)?;
-    if !recursive {
-        return Ok(top);
-    }
     let mut map = Map::from([(source.mount, top.key())]);
-    match copy_below(st, views, actor, source, &mut map) {
+    match copy_below(st, actor, source.mount, wanted, &mut map) {
         Ok(()) => Ok(top),
         Err(stop) => {
             st.release_tree(top);
@@ -347,14 +355,14 @@ pub type Map = BTreeMap<MountId, MountId>;
 /// No memory.
 pub fn copy_tree(
     st: &mut Store,
-    views: &dyn Views,
     actor: &Actor,
     root: MountId,
 ) -> Result<(Held<MountId>, Map), Stop> {
     let source = st.fs.root_of(root)?;
     let top = duplicate(st, actor, root, source.node)?;
     let mut map = Map::from([(root, top.key())]);
-    if let Err(stop) = copy_below(st, views, actor, source, &mut map) {
+    let all: Vec<_> = st.fs.children(root).map(|(_, child)| child).collect();
+    if let Err(stop) = copy_below(st, actor, root, &all, &mut map) {
         st.release_tree(top);
         return Err(stop);
     }
@@ -375,25 +383,21 @@ fn duplicate(
     new(st, actor, sb, root, flags, &source)
 }
 
-/// Copies what is mounted at `source` and below onto the copies in `map`.
+/// Copies those mounts on `top` that are wanted, and all that is on them, onto the copies in `map`.
 fn copy_below(
     st: &mut Store,
-    views: &dyn Views,
     actor: &Actor,
-    source: Pos,
+    top: MountId,
+    wanted: &[MountId],
     map: &mut Map,
 ) -> Result<(), Stop> {
-    // Nothing is outside of the root of a mount.
-    let whole = st.fs.root_of(source.mount)? == source;
-    let mut queue = alloc::vec![source.mount];
+    let mut queue = alloc::vec![top];
     let mut next = 0;
     while let Some(&parent) = queue.get(next) {
         next += 1;
         let children: Vec<_> = st.fs.children(parent).collect();
         for (at, child) in children {
-            let outside = parent == source.mount
-                && !whole
-                && !st.fs.node_is_below(views, at.node, source.node);
+            let outside = parent == top && !wanted.contains(&child);
             let Some(&copy) = map.get(&parent).filter(|_| !outside) else {
                 continue;
             };

@@ -71,6 +71,8 @@ pub struct ViewFile {
     pub opened: Opened,
     /// What was read of it.
     pub told: Telling,
+    /// How often it had changed when it was read last; `None` before.
+    pub seen: Option<u32>,
 }
 
 /// Status flags that fcntl(F_SETFL) can change.

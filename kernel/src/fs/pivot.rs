@@ -76,23 +76,26 @@ fn rehook(st: &mut Store, mount: Held<MountId>, at: Pos) {
     }
 }
 
-/// Moves a mount, with what is on it, to another place of its tree (MS_MOVE).
+/// Where a mount would go that is moved to another place of its tree (MS_MOVE).
 ///
 /// # Errors
 /// EINVAL for the root of a tree; ELOOP when the place is on the mount itself; ENOTDIR, ENOENT.
-pub fn move_mount(st: &mut Store, views: &dyn Views, id: MountId, to: Pos) -> Result<(), Errno> {
-    let root = st.fs.root_of(id)?;
-    if st.fs.mount(id)?.parent.is_none() {
+pub fn plan_move(fs: &Fs, views: &dyn Views, id: MountId, to: Pos) -> Result<Pos, Errno> {
+    let root = fs.root_of(id)?;
+    if fs.mount(id)?.parent.is_none() {
         return Err(Errno::EINVAL);
     }
-    let to = mount::place(st.fs, views, root.node, to, 0)?;
-    if st.fs.is_reachable(views, to, root) {
-        return Err(Errno::ELOOP);
+    let to = mount::place(fs, views, root.node, to, 0)?;
+    match fs.is_reachable(views, to, root) {
+        true => Err(Errno::ELOOP),
+        false => Ok(to),
     }
-    let Some((held, from)) = st.unhook(id) else {
-        return Err(Errno::EINVAL);
-    };
-    rehook(st, held, to);
-    st.release_pos(from);
-    Ok(())
+}
+
+/// Moves a mount, with what is on it, where [`plan_move`] said.
+pub fn move_mount(st: &mut Store, id: MountId, to: Pos) {
+    if let Some((held, from)) = st.unhook(id) {
+        rehook(st, held, to);
+        st.release_pos(from);
+    }
 }

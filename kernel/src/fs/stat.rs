@@ -137,6 +137,7 @@ pub fn statfs(fs: &Fs, id: MountId) -> Result<StatFs, Errno> {
         SuperKind::View(View::Proc) => linux::PROC_SUPER_MAGIC,
         SuperKind::View(View::Sys) => linux::SYSFS_MAGIC,
         SuperKind::View(View::Ns) => linux::NSFS_MAGIC,
+        SuperKind::View(View::Cgroup) => linux::CGROUP2_SUPER_MAGIC,
         SuperKind::Pipes => linux::PIPEFS_MAGIC,
         SuperKind::Events => linux::ANON_INODE_FS_MAGIC,
         SuperKind::Sockets => linux::SOCKFS_MAGIC,

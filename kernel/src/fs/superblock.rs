@@ -59,6 +59,7 @@ impl SuperKind {
             SuperKind::View(View::Proc) => "proc",
             SuperKind::View(View::Sys) => "sysfs",
             SuperKind::View(View::Ns) => "nsfs",
+            SuperKind::View(View::Cgroup) => "cgroup2",
         }
     }
 }
@@ -315,6 +316,29 @@ fn kept(
         root.sb = held.key();
         root.uid = options.uid.unwrap_or(root.uid);
         root.gid = options.gid.unwrap_or(root.gid);
+    }
+    Ok(held)
+}
+
+/// The instance of a view that has this root, made when there is none, and with these options from
+/// now on: a comma before each.
+///
+/// # Errors
+/// No memory.
+pub fn shared_view(
+    st: &mut Store,
+    actor: &Actor,
+    root: ViewNode,
+    options: &[u8],
+) -> Result<Held<SuperId>, Stop> {
+    let shows = |sb: &Super| sb.root() == Node::View(root);
+    let there = st.fs.supers.iter().find(|(_, sb)| shows(sb)).map(|s| s.0);
+    let held = match there.and_then(|id| st.fs.supers.hold(id)) {
+        Some(held) => held,
+        None => view(st, actor, root)?,
+    };
+    if let Some(sb) = st.fs.supers.get_mut(held.key()) {
+        sb.options = options.to_vec();
     }
     Ok(held)
 }

@@ -9,7 +9,7 @@ use crate::fs::open::FileKind;
 use crate::fs::{FileId, pages, pipe};
 use crate::mm::user;
 use crate::wait::WaitKey;
-use crate::{Cx, Kernel, dev, net, tty};
+use crate::{Cx, Kernel, dev, net, tty, views};
 use linux_raw_sys::{general as linux, ioctl as request};
 
 /// What an open file is ready for.
@@ -58,7 +58,19 @@ fn poll_plain(k: &mut Kernel, cx: &mut Cx, id: FileId) -> Result<Readiness, Errn
     const ALWAYS: u32 = linux::POLLIN | linux::POLLOUT | linux::POLLRDNORM | linux::POLLWRNORM;
     let file = k.fs.file(id)?;
     match &file.kind {
-        FileKind::Regular(_) | FileKind::Dir(_) | FileKind::View(_) => Ok(Readiness::fixed(ALWAYS)),
+        FileKind::Regular(_) | FileKind::Dir(_) => Ok(Readiness::fixed(ALWAYS)),
+        FileKind::View(file) => Ok(match views::changes(k, file.node) {
+            None => Readiness::fixed(ALWAYS),
+            // A change shows until the file is read again from its beginning.
+            Some((key, count)) => Readiness {
+                events: match file.seen == Some(count) {
+                    true => ALWAYS,
+                    false => ALWAYS | linux::POLLERR | linux::POLLPRI,
+                },
+                data: Some(key),
+                room: None,
+            },
+        }),
         FileKind::Path => Ok(Readiness::fixed(linux::POLLNVAL)),
         FileKind::Pipe(held) => {
             let key = held.key();
@@ -104,7 +116,8 @@ fn poll_plain(k: &mut Kernel, cx: &mut Cx, id: FileId) -> Result<Readiness, Errn
 /// EBADF when it is gone.
 pub fn can_wait(k: &Kernel, id: FileId) -> Result<bool, Errno> {
     Ok(match &k.fs.file(id)?.kind {
-        FileKind::Regular(_) | FileKind::Dir(_) | FileKind::View(_) | FileKind::Path => false,
+        FileKind::Regular(_) | FileKind::Dir(_) | FileKind::Path => false,
+        FileKind::View(file) => views::changes(k, file.node).is_some(),
         FileKind::Device(device) => dev::can_wait(device),
         FileKind::Pipe(_)
         | FileKind::Event(_)

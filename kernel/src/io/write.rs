@@ -9,7 +9,7 @@ use crate::cgroup::GroupId;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::open::{FileKind, LogEnd};
 use crate::fs::pages::{self, SIZE_MAX};
-use crate::fs::{FileId, InodeId, PipeId, Store, Time, ViewNode, attributes, pipe, seal};
+use crate::fs::{FileId, InodeId, PipeId, Store, Time, View, ViewNode, attributes, pipe, seal};
 use crate::machine::{Frame, PAGE};
 use crate::mm::user;
 use crate::task::{cred, limits, signal};
@@ -476,13 +476,17 @@ fn to_device(
 }
 
 fn to_view(k: &mut Kernel, cx: &mut Cx, node: ViewNode, from: From) -> Call {
-    let bytes = whole(k, cx, from, VIEW_MAX)?;
+    let too_long = match node.view {
+        View::Cgroup => Errno::E2BIG,
+        _ => Errno::EINVAL,
+    };
+    let bytes = whole(k, cx, from, (VIEW_MAX, too_long))?;
     views::write(k, cx, node, &bytes).map(|n| n as u64)
 }
 
 /// Each write to /dev/kmsg is a line.
 fn to_log(k: &mut Kernel, cx: &mut Cx, from: From) -> Call {
-    let bytes = whole(k, cx, from, PAGE)?;
+    let bytes = whole(k, cx, from, (PAGE, Errno::EINVAL))?;
     dev::kmsg::write(cx, &bytes)?;
     Ok(bytes.len() as u64)
 }
@@ -490,11 +494,16 @@ fn to_log(k: &mut Kernel, cx: &mut Cx, from: From) -> Call {
 /// All the bytes of a write that is a value.
 ///
 /// # Errors
-/// EINVAL for more than `max`.
-fn whole(k: &mut Kernel, cx: &mut Cx, from: From, max: u64) -> Result<Vec<u8>, Stop> {
+/// The one given for more than `max`.
+fn whole(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    from: From,
+    (max, too_long): (u64, Errno),
+) -> Result<Vec<u8>, Stop> {
     let count = from.total();
     if count > max {
-        return Err(Errno::EINVAL.into());
+        return Err(too_long.into());
     }
     let mut bytes: Vec<u8> = alloc::vec![0; count as usize];
     let mut got = 0;

@@ -7,7 +7,6 @@ use crate::cgroup::GroupId;
 use crate::error::{Errno, Stop};
 use crate::fs::mount::{self, Map};
 use crate::fs::path::translate;
-use crate::fs::walk::NoViews;
 use crate::fs::{self, Access, Actor, HeldPos, MountId, Pos, Store, Time};
 use crate::task::{FsContextId, TaskId};
 
@@ -20,7 +19,7 @@ pub fn copy(k: &mut Kernel, from: MountNsId, group: GroupId) -> Result<Held<Moun
     let root = k.ns.mount.get(from).ok_or(Errno::EINVAL)?.root.key();
     let charge = super::charge::<MountNsId, MountNs>(k, group)?;
     let actor = kernel(group);
-    match mount::copy_tree(&mut Store::of(k), &NoViews, &actor, root) {
+    match mount::copy_tree(&mut Store::of(k), &actor, root) {
         Ok((root, copied)) => {
             let inum = k.ns.next_inum();
             let ns = MountNs { root, inum, copied };

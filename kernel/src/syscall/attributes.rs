@@ -1,14 +1,15 @@
 //! Calls that change attributes (chmod(2), chown(2), utimensat(2), truncate(2), ...).
 
 use super::Line;
-use super::place::{FDCWD, act, at_flags, caller, changeable, find, id, kept, path};
+use super::place::{FDCWD, access, act, at_flags, caller, changeable, find, id, kept, path};
 use super::stat::of_descriptor;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::attributes::{self, NewTime};
 use crate::fs::inode::Kind;
 use crate::fs::walk::WalkFlags;
-use crate::fs::{InodeId, Time};
+use crate::fs::{InodeId, Pos, Time, ViewNode};
 use crate::mm::user;
+use crate::views::cgroupfs::{self, Change};
 use crate::wire::get_u64;
 use crate::{Cx, Kernel, io};
 use linux_raw_sys::general as linux;
@@ -29,6 +30,12 @@ pub(super) const CALLS: &[Line] = &[
     (linux::__NR_truncate, "truncate", truncate),
 ];
 
+/// Where a path leads.
+fn place(k: &mut Kernel, cx: &mut Cx, dirfd: u64, addr: u64, how: WalkFlags) -> Result<Pos, Stop> {
+    let path = path(k, cx, addr)?;
+    Ok(find(k, cx, dirfd, &path, how)?.pos)
+}
+
 /// The kept inode of a path, which may be changed.
 fn target(
     k: &mut Kernel,
@@ -37,34 +44,44 @@ fn target(
     addr: u64,
     how: WalkFlags,
 ) -> Result<InodeId, Stop> {
-    let path = path(k, cx, addr)?;
-    let pos = find(k, cx, dirfd, &path, how)?.pos;
+    let pos = place(k, cx, dirfd, addr, how)?;
     Ok(changeable(k, pos)?)
 }
 
+/// Changes what is kept of a control group's directory or file.
+fn change_group(k: &mut Kernel, cx: &Cx, pos: Pos, node: ViewNode, change: Change) -> Call {
+    k.fs.writable(pos.mount)?;
+    let cred = caller(k, cx)?.cred.clone();
+    cgroupfs::change(k, &access(&cred), node, change)?;
+    Ok(0)
+}
+
 fn chmod(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let inode = target(k, cx, FDCWD, a[0], WalkFlags::empty())?;
-    set_mode(k, cx, inode, a[1])
+    let pos = place(k, cx, FDCWD, a[0], WalkFlags::empty())?;
+    set_mode(k, cx, pos, a[1])
 }
 
 fn fchmodat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let inode = target(k, cx, a[0], a[1], WalkFlags::empty())?;
-    set_mode(k, cx, inode, a[2])
+    let pos = place(k, cx, a[0], a[1], WalkFlags::empty())?;
+    set_mode(k, cx, pos, a[2])
 }
 
 fn fchmodat2(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let how = at_flags(u64::from(a[3] as u32), 0)?;
-    let inode = target(k, cx, a[0], a[1], how)?;
-    set_mode(k, cx, inode, a[2])
+    let pos = place(k, cx, a[0], a[1], how)?;
+    set_mode(k, cx, pos, a[2])
 }
 
 fn fchmod(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let pos = of_descriptor(k, cx, a[0])?;
-    let inode = changeable(k, pos)?;
-    set_mode(k, cx, inode, a[1])
+    set_mode(k, cx, pos, a[1])
 }
 
-fn set_mode(k: &mut Kernel, cx: &Cx, inode: InodeId, mode: u64) -> Call {
+fn set_mode(k: &mut Kernel, cx: &Cx, pos: Pos, mode: u64) -> Call {
+    if let Some(node) = cgroupfs::at(pos.node) {
+        return change_group(k, cx, pos, node, Change::Mode(mode as u32));
+    }
+    let inode = changeable(k, pos)?;
     if matches!(k.fs.inode(inode)?.kind, Kind::Symlink(_)) {
         return Err(Errno::EOPNOTSUPP.into());
     }
@@ -74,28 +91,31 @@ fn set_mode(k: &mut Kernel, cx: &Cx, inode: InodeId, mode: u64) -> Call {
 }
 
 fn chown(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let inode = target(k, cx, FDCWD, a[0], WalkFlags::empty())?;
-    set_owner(k, cx, inode, a[1], a[2])
+    let pos = place(k, cx, FDCWD, a[0], WalkFlags::empty())?;
+    set_owner(k, cx, pos, a[1], a[2])
 }
 
 fn lchown(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
-    let inode = target(k, cx, FDCWD, a[0], WalkFlags::NOFOLLOW)?;
-    set_owner(k, cx, inode, a[1], a[2])
+    let pos = place(k, cx, FDCWD, a[0], WalkFlags::NOFOLLOW)?;
+    set_owner(k, cx, pos, a[1], a[2])
 }
 
 fn fchownat(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let how = at_flags(a[4], 0)?;
-    let inode = target(k, cx, a[0], a[1], how)?;
-    set_owner(k, cx, inode, a[2], a[3])
+    let pos = place(k, cx, a[0], a[1], how)?;
+    set_owner(k, cx, pos, a[2], a[3])
 }
 
 fn fchown(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let pos = of_descriptor(k, cx, a[0])?;
-    let inode = changeable(k, pos)?;
-    set_owner(k, cx, inode, a[1], a[2])
+    set_owner(k, cx, pos, a[1], a[2])
 }
 
-fn set_owner(k: &mut Kernel, cx: &Cx, inode: InodeId, uid: u64, gid: u64) -> Call {
+fn set_owner(k: &mut Kernel, cx: &Cx, pos: Pos, uid: u64, gid: u64) -> Call {
+    if let Some(node) = cgroupfs::at(pos.node) {
+        return change_group(k, cx, pos, node, Change::Owner(id(uid), id(gid)));
+    }
+    let inode = changeable(k, pos)?;
     let (mut st, actor) = act(k, cx)?;
     attributes::chown(&mut st, &actor, inode, id(uid), id(gid))?;
     Ok(0)
@@ -202,6 +222,12 @@ fn truncate(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     }
     let path = path(k, cx, a[0])?;
     let pos = find(k, cx, FDCWD, &path, WalkFlags::empty())?.pos;
+    if let Some(node) = cgroupfs::at(pos.node) {
+        // A file of values has no length to cut.
+        k.fs.writable(pos.mount)?;
+        cgroupfs::may_truncate(k, &access(&caller(k, cx)?.cred), node)?;
+        return Ok(0);
+    }
     let inode = kept(pos, Errno::EINVAL)?;
     let object = k.fs.inode(inode)?;
     match object.kind {
@@ -210,7 +236,7 @@ fn truncate(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
         _ => return Err(Errno::EINVAL.into()),
     }
     k.fs.writable(pos.mount)?;
-    object.permit(&super::place::access(&caller(k, cx)?.cred), 2)?;
+    object.permit(&access(&caller(k, cx)?.cred), 2)?;
     if k.spaces.runs(inode) {
         return Err(Errno::ETXTBSY.into());
     }

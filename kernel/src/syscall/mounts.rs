@@ -1,7 +1,7 @@
 //! Mounts (mount(2), umount2(2), pivot_root(2)).
 
 use super::Line;
-use super::place::{FDCWD, act_with_views, caller, find, path, require};
+use super::place::{FDCWD, access, act, caller, find, path, require};
 use crate::arena::Held;
 use crate::error::{Call, Errno, Stop};
 use crate::fs::mount::{self, MountFlags};
@@ -9,9 +9,10 @@ use crate::fs::open::{FileKind, OpenFile};
 use crate::fs::pivot;
 use crate::fs::superblock::{self, TmpfsOptions};
 use crate::fs::walk::WalkFlags;
-use crate::fs::{MountId, Pos, Store, devpts};
+use crate::fs::{Actor, MountId, Pos, Store, Time, devpts};
 use crate::mm::user;
 use crate::task::files;
+use crate::views::cgroupfs;
 use crate::{Cx, Kernel, views};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -102,7 +103,10 @@ fn mount_new(
     own_tree(k, cx, at.mount)?;
     let memory = k.frames.total() as u64;
     let proc_root = views::proc_root(k, cx.task)?;
-    let (views, mut st, actor) = act_with_views(k, cx)?;
+    if kind == b"cgroup2" {
+        return mount_groups(k, cx, &data, (at, flags, source));
+    }
+    let (mut st, actor) = act(k, cx)?;
     let sb = match kind.as_slice() {
         b"tmpfs" | b"ramfs" => {
             let options = TmpfsOptions::parse(&data, memory)?;
@@ -115,18 +119,39 @@ fn mount_new(
         _ => return Err(Errno::ENODEV.into()),
     };
     let new = mount::whole(&mut st, &actor, sb, flags, source)?;
-    put(&mut st, &views, new, at)
+    put(k, cx, new, at)
+}
+
+/// Mounts the tree of control groups, from the caller's place in it on.
+fn mount_groups(
+    k: &mut Kernel,
+    cx: &Cx,
+    data: &[u8],
+    (at, flags, source): (Pos, MountFlags, &[u8]),
+) -> Call {
+    let cred = caller(k, cx)?.cred.clone();
+    let actor = Actor {
+        access: access(&cred),
+        group: caller(k, cx)?.group.key(),
+        now: Time::now(cx.m),
+    };
+    let top = k.groups.root();
+    let sb = cgroupfs::mount(k, &actor, top, data)?;
+    let new = mount::whole(&mut Store::of(k), &actor, sb, flags, source)?;
+    put(k, cx, new, at)
 }
 
 /// Attaches a new mount, or takes it apart again.
-fn put(st: &mut Store, views: &views::Source, new: Held<MountId>, at: Pos) -> Call {
-    let placed = st.fs.root_of(new.key()).and_then(|root| {
-        let count = st.fs.subtree(new.key()).len() as u32;
-        mount::place(st.fs, views, root.node, at, count)
+fn put(k: &mut Kernel, cx: &Cx, new: Held<MountId>, at: Pos) -> Call {
+    let views = views::Source::by(k, cx.task);
+    let placed = k.fs.root_of(new.key()).and_then(|root| {
+        let count = k.fs.subtree(new.key()).len() as u32;
+        mount::place(&k.fs, &views, root.node, at, count)
     });
+    let mut st = Store::of(k);
     match placed {
         Ok(place) => {
-            mount::attach(st, new, place);
+            mount::attach(&mut st, new, place);
             Ok(0)
         }
         Err(e) => {
@@ -171,9 +196,13 @@ fn bind(k: &mut Kernel, cx: &mut Cx, source: &[u8], at: Pos, flags: u32) -> Call
     let from = find(k, cx, FDCWD, source, WalkFlags::empty())?.pos;
     own_tree(k, cx, at.mount)?;
     own_tree(k, cx, from.mount)?;
-    let (views, mut st, actor) = act_with_views(k, cx)?;
-    let new = mount::bind(&mut st, &views, &actor, from, recursive)?;
-    put(&mut st, &views, new, at)
+    let below = match recursive {
+        true => mount::below(&k.fs, &views::Source::by(k, cx.task), from)?,
+        false => Vec::new(),
+    };
+    let (mut st, actor) = act(k, cx)?;
+    let new = mount::bind(&mut st, &actor, from, &below)?;
+    put(k, cx, new, at)
 }
 
 /// Changes a mount's flags; and with `data`, what its instance allows.
@@ -239,8 +268,8 @@ fn relocate(k: &mut Kernel, cx: &mut Cx, source: &[u8], at: Pos, flags: u32) -> 
     let id = mount_root(k, from)?;
     own_tree(k, cx, id)?;
     own_tree(k, cx, at.mount)?;
-    let (views, mut st, _) = act_with_views(k, cx)?;
-    pivot::move_mount(&mut st, &views, id, at)?;
+    let to = pivot::plan_move(&k.fs, &views::Source::by(k, cx.task), id, at)?;
+    pivot::move_mount(&mut Store::of(k), id, to);
     Ok(0)
 }
 

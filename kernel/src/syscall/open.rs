@@ -481,6 +481,7 @@ fn open_view(
         node,
         opened,
         told: views::Telling::default(),
+        seen: None,
     });
     open::insert(&mut Store::of(k), group, kind, location, flags).map_err(|refused| {
         let (stop, kind) = *refused;

@@ -2,7 +2,7 @@
 
 use super::Line;
 use super::place::{
-    FDCWD, act, allowed, caller, changeable, find, kept, making, parent, path, require,
+    FDCWD, access, act, allowed, caller, changeable, find, kept, making, parent, path, require,
 };
 use crate::cgroup::DeviceUse;
 use crate::error::{Call, Errno};
@@ -11,8 +11,9 @@ use crate::fs::inode::{Device, What};
 use crate::fs::rename::{self, At, Mode};
 use crate::fs::stat::decode_dev;
 use crate::fs::walk::{Last, Parent, WalkFlags};
-use crate::fs::{InodeId, Pos, Time};
+use crate::fs::{InodeId, Pos, Time, ViewNode};
 use crate::task::files;
+use crate::views::cgroupfs;
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -56,6 +57,9 @@ pub(super) fn new_name(k: &Kernel, parent: Parent, dir: bool) -> Result<(InodeId
 
 fn make(k: &mut Kernel, cx: &mut Cx, dirfd: u64, path: &[u8], what: What, mode: u32) -> Call {
     let at = parent(k, cx, dirfd, path)?;
+    if let (What::Dir, Some(dir)) = (&what, cgroupfs::at(at.dir.node)) {
+        return make_group(k, cx, at, dir, mode);
+    }
     let (above, name) = new_name(k, at, matches!(what, What::Dir))?;
     match what {
         // What hides a name of an overlay is no device (mknod(2)).
@@ -70,6 +74,18 @@ fn make(k: &mut Kernel, cx: &mut Cx, dirfd: u64, path: &[u8], what: What, mode: 
     };
     let (mut st, actor) = act(k, cx)?;
     dir::make(&mut st, &actor, above, &name, what, mode & !umask)?;
+    Ok(0)
+}
+
+/// A directory in that of a control group is a control group.
+fn make_group(k: &mut Kernel, cx: &Cx, at: Parent, dir: ViewNode, mode: u32) -> Call {
+    let Last::Name(name) = at.last else {
+        return Err(Errno::EEXIST.into());
+    };
+    k.fs.writable(at.dir.mount)?;
+    let umask = files::context(k, cx.task)?.umask;
+    let cred = caller(k, cx)?.cred.clone();
+    cgroupfs::make(k, &access(&cred), dir, &name, mode & !umask)?;
     Ok(0)
 }
 
@@ -175,6 +191,11 @@ fn remove_file(k: &mut Kernel, cx: &mut Cx, dirfd: u64, addr: u64) -> Call {
     let Last::Name(name) = parent.last else {
         return Err(Errno::EISDIR.into());
     };
+    if let Some(dir) = cgroupfs::at(parent.dir.node) {
+        k.fs.writable(parent.dir.mount)?;
+        let who = access(&caller(k, cx)?.cred);
+        return Err(cgroupfs::refuse_unlink(k, &who, dir, &name).into());
+    }
     let above = changeable(k, parent.dir)?;
     if parent.slash {
         let victim = dir::find(&k.fs, above, &name)?;
@@ -200,9 +221,19 @@ fn remove_dir(k: &mut Kernel, cx: &mut Cx, dirfd: u64, addr: u64) -> Call {
         Last::Dot => return Err(Errno::EINVAL.into()),
         Last::DotDot => return Err(Errno::ENOTEMPTY.into()),
     };
+    if let Some(dir) = cgroupfs::at(parent.dir.node) {
+        return remove_group(k, cx, parent.dir, dir, &name);
+    }
     let above = changeable(k, parent.dir)?;
     let (mut st, actor) = act(k, cx)?;
     dir::rmdir(&mut st, &actor, above, &name)?;
+    Ok(0)
+}
+
+fn remove_group(k: &mut Kernel, cx: &Cx, at: Pos, dir: ViewNode, name: &[u8]) -> Call {
+    k.fs.writable(at.mount)?;
+    let cred = caller(k, cx)?.cred.clone();
+    cgroupfs::remove(k, &access(&cred), dir, name)?;
     Ok(0)
 }
 
@@ -233,6 +264,18 @@ fn renameat2(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
         let taken = mode == Mode::NoReplace;
         return Err(if taken { Errno::EEXIST } else { Errno::EBUSY }.into());
     };
+    if let Some(dir) = cgroupfs::at(old.dir.node) {
+        // Groups keep their names.
+        k.fs.writable(old.dir.mount)?;
+        let who = access(&caller(k, cx)?.cred);
+        cgroupfs::victim(k, &who, dir, &from)?;
+        return Err(if flags == 0 {
+            Errno::EPERM
+        } else {
+            Errno::EINVAL
+        }
+        .into());
+    }
     let above = changeable(k, old.dir)?;
     let below = kept(new.dir, Errno::EPERM)?;
     let source = dir::find(&k.fs, above, &from)?;
@@ -272,7 +315,7 @@ fn searchable(k: &Kernel, cx: &Cx, pos: Pos) -> Result<(), Errno> {
         return Err(Errno::ENOTDIR);
     }
     let stat = crate::fs::stat::stat(&k.fs, &views, pos, Time::default())?;
-    let who = super::place::access(&caller(k, cx)?.cred);
+    let who = access(&caller(k, cx)?.cred);
     crate::fs::inode::permit(&who, (stat.uid, stat.gid), stat.mode, 1)
 }
 

@@ -60,24 +60,13 @@ pub(super) fn allowed(k: &Kernel, cx: &Cx, device: Device, uses: DeviceUse) -> R
 
 /// The tables of files, and the caller as who changes them.
 pub(super) fn act<'k>(k: &'k mut Kernel, cx: &Cx) -> Result<(Store<'k>, Actor<'k>), Errno> {
-    let (_, store, actor) = act_with_views(k, cx)?;
-    Ok((store, actor))
-}
-
-/// As [`act`], with what views see.
-pub(super) fn act_with_views<'k>(
-    k: &'k mut Kernel,
-    cx: &Cx,
-) -> Result<(Source<'k>, Store<'k>, Actor<'k>), Errno> {
     let now = Time::now(cx.m);
-    let tasks = &k.tasks;
-    let task = tasks.tasks.get(cx.task).ok_or(Errno::ESRCH)?;
+    let task = k.tasks.tasks.get(cx.task).ok_or(Errno::ESRCH)?;
     let actor = Actor {
         access: access(&task.cred),
         group: task.group.key(),
         now,
     };
-    let views = Source::without_files(tasks, &k.ns, Some(cx.task));
     let store = Store {
         fs: &mut k.fs,
         frames: &mut k.frames,
@@ -85,7 +74,7 @@ pub(super) fn act_with_views<'k>(
         work: &mut k.work,
         waits: &mut k.waits,
     };
-    Ok((views, store, actor))
+    Ok((store, actor))
 }
 
 /// Where a path of the caller begins; `dirfd` counts only for relative paths, unless the walk has

@@ -9,6 +9,7 @@ pub mod fork;
 pub mod futex;
 pub mod limits;
 pub mod look;
+pub mod migrate;
 pub mod pid;
 pub mod session;
 pub mod setid;

@@ -1,20 +1,23 @@
-//! Files that show other objects: procfs, sysfs, nsfs. Above tasks and namespaces, below the calls.
+//! Files that show other objects: procfs, sysfs, nsfs, cgroup2. Above tasks and namespaces, below the calls.
 //!
 //! The file layer asks by [`ViewNode`]: a name for the object, never the object itself. A node
 //! whose object is gone answers ESRCH (or ENOENT in a walk); it never shows another object.
 
+pub mod cgroupfs;
 pub mod nsfs;
 pub mod procfs;
 mod sysfs;
 mod telling;
 mod text;
 
+use crate::cgroup::Groups;
 use crate::error::{Errno, Stop};
 use crate::fs::walk::{Link, Views};
 use crate::fs::{Fs, View, ViewNode};
 use crate::mm::MmId;
 use crate::ns::Namespaces;
 use crate::task::{TaskId, Tasks};
+use crate::wait::WaitKey;
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 pub use nsfs::HeldNs;
@@ -67,8 +70,8 @@ pub enum Opened {
 pub struct Source<'a> {
     tasks: &'a Tasks,
     ns: &'a Namespaces,
-    /// Absent while the files are being changed: links into them lead nowhere then.
-    fs: Option<&'a Fs>,
+    groups: &'a Groups,
+    fs: &'a Fs,
     who: Option<TaskId>,
 }
 
@@ -78,7 +81,8 @@ impl<'a> Source<'a> {
         Source {
             tasks: &k.tasks,
             ns: &k.ns,
-            fs: Some(&k.fs),
+            groups: &k.groups,
+            fs: &k.fs,
             who: k.sched.current,
         }
     }
@@ -90,16 +94,6 @@ impl<'a> Source<'a> {
             ..Source::of(k)
         }
     }
-
-    /// While the files are being changed: all but the links that lead to files.
-    pub fn without_files(tasks: &'a Tasks, ns: &'a Namespaces, who: Option<TaskId>) -> Source<'a> {
-        Source {
-            tasks,
-            ns,
-            fs: None,
-            who,
-        }
-    }
 }
 
 impl Views for Source<'_> {
@@ -107,6 +101,7 @@ impl Views for Source<'_> {
         match dir.view {
             View::Proc | View::Sys => procfs::lookup(self, dir, name),
             View::Ns => Err(Errno::ENOTDIR),
+            View::Cgroup => cgroupfs::lookup(self, dir, name),
         }
     }
 
@@ -114,6 +109,7 @@ impl Views for Source<'_> {
         match dir.view {
             View::Proc | View::Sys => procfs::parent(self, dir),
             View::Ns => None,
+            View::Cgroup => cgroupfs::parent(self, dir),
         }
     }
 
@@ -121,13 +117,14 @@ impl Views for Source<'_> {
         match node.view {
             View::Proc | View::Sys => procfs::mode(self, node),
             View::Ns => nsfs::mode(self, node),
+            View::Cgroup => cgroupfs::mode(self, node),
         }
     }
 
     fn link(&self, node: ViewNode) -> Result<Link, Errno> {
         match node.view {
             View::Proc | View::Sys => procfs::links::follow(self, node),
-            View::Ns => Err(Errno::EINVAL),
+            View::Ns | View::Cgroup => Err(Errno::EINVAL),
         }
     }
 
@@ -135,6 +132,7 @@ impl Views for Source<'_> {
         match node.view {
             View::Proc | View::Sys => procfs::name(self, node),
             View::Ns => None,
+            View::Cgroup => cgroupfs::name(self, node),
         }
     }
 
@@ -142,6 +140,7 @@ impl Views for Source<'_> {
         match node.view {
             View::Proc | View::Sys => procfs::inode_number(node),
             View::Ns => nsfs::inum(self, node).map_or(0, u64::from),
+            View::Cgroup => cgroupfs::inode_number(self, node),
         }
     }
 }
@@ -155,6 +154,7 @@ pub fn entries(k: &Kernel, node: ViewNode, from: u64, most: usize) -> Result<Vec
     match node.view {
         View::Proc | View::Sys => procfs::entries(&Source::of(k), node, from, most),
         View::Ns => Err(Errno::ENOTDIR),
+        View::Cgroup => cgroupfs::entries(&Source::of(k), node, from, most),
     }
 }
 
@@ -166,6 +166,7 @@ pub fn write(k: &mut Kernel, cx: &mut Cx, node: ViewNode, bytes: &[u8]) -> Resul
     match node.view {
         View::Proc | View::Sys => procfs::write(k, cx, node, bytes),
         View::Ns => Err(Errno::EINVAL.into()),
+        View::Cgroup => cgroupfs::write(k, cx, node, bytes),
     }
 }
 
@@ -179,6 +180,7 @@ pub fn stat(k: &Kernel, node: ViewNode) -> Result<Status, Errno> {
     let nlink = match node.view {
         View::Proc | View::Sys => procfs::links_of(&s, node),
         View::Ns => 1,
+        View::Cgroup => cgroupfs::links_of(&s, node),
     };
     Ok(Status {
         ino: s.ino(node),
@@ -197,7 +199,7 @@ pub fn stat(k: &Kernel, node: ViewNode) -> Result<Status, Errno> {
 pub fn link_text(k: &Kernel, who: TaskId, node: ViewNode) -> Result<Vec<u8>, Errno> {
     match node.view {
         View::Proc | View::Sys => procfs::links::text(&Source::by(k, who), node),
-        View::Ns => Err(Errno::EINVAL),
+        View::Ns | View::Cgroup => Err(Errno::EINVAL),
     }
 }
 
@@ -209,12 +211,25 @@ pub fn open(k: &mut Kernel, cx: &Cx, node: ViewNode, flags: u32) -> Result<Opene
     match node.view {
         View::Proc | View::Sys => procfs::open(&Source::by(k, cx.task), node, flags),
         View::Ns => nsfs::hold(k, node).map(Opened::Namespace),
+        View::Cgroup => cgroupfs::open(&Source::by(k, cx.task), node),
     }
 }
 
 /// Whether this is /proc/kmsg, whose text is the log's own to tell.
 pub fn is_log(node: ViewNode) -> bool {
     node.view == View::Proc && procfs::is_log(node)
+}
+
+/// How often what a file tells has changed, and what wakes those who wait for the next time;
+/// `None` for files that tell of no change.
+pub fn changes(k: &Kernel, node: ViewNode) -> Option<(WaitKey, u32)> {
+    match node.view {
+        View::Cgroup => {
+            let (group, count) = cgroupfs::changes(&k.groups, node)?;
+            Some((WaitKey::Group(group), count))
+        }
+        View::Proc | View::Sys | View::Ns => None,
+    }
 }
 
 /// Gives back what an open file kept alive.

@@ -3,7 +3,7 @@
 //! Most files are one piece. Long ones go on from a [`Cursor`], as Linux's seq_file does: what is
 //! told later is as of later, and every line is whole.
 
-use super::{Opened, procfs};
+use super::{Opened, cgroupfs, changes, procfs};
 use crate::Kernel;
 use crate::error::{Errno, Stop};
 use crate::fs::open::FileKind;
@@ -99,6 +99,7 @@ pub fn advance(
     };
     let node = file.node;
     if let Some(cursor) = cursor {
+        let seen = changes(k, node).map(|(_, count)| count);
         let Piece { text, next } = piece(k, m, node, cursor)?;
         let told = Telling {
             piece: text,
@@ -106,7 +107,9 @@ pub fn advance(
             next,
             begun: true,
         };
-        view_file(k, id)?.told = told;
+        let file = view_file(k, id)?;
+        file.told = told;
+        file.seen = seen;
     }
     let told = &view_file(k, id)?.told;
     Ok(match told.next {
@@ -156,5 +159,6 @@ pub fn piece(
     match node.view {
         View::Proc | View::Sys => procfs::piece(k, m, node, cursor),
         View::Ns => Err(Errno::EINVAL.into()),
+        View::Cgroup => cgroupfs::piece(k, m, node, cursor),
     }
 }

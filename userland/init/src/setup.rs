@@ -10,9 +10,15 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 /// What is mounted, unless it is there: (place, type, options, what it does not have).
-const MOUNTS: [(&str, &str, Option<&std::ffi::CStr>, MountFlags); 5] = [
+const MOUNTS: [(&str, &str, Option<&std::ffi::CStr>, MountFlags); 6] = [
     ("/proc", "proc", None, MountFlags::NODEV),
     ("/sys", "sysfs", None, MountFlags::NODEV),
+    (
+        "/sys/fs/cgroup",
+        "cgroup2",
+        Some(c"nsdelegate"),
+        MountFlags::NODEV.union(MountFlags::NOEXEC),
+    ),
     (
         "/dev/pts",
         "devpts",

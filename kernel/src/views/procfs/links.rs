@@ -117,7 +117,7 @@ fn magic(s: &Source, node: ViewNode) -> Result<Place, Errno> {
 }
 
 fn open_file(s: &Source, id: FileId) -> Result<Place, Errno> {
-    let fs = s.fs.ok_or(Errno::ENOENT)?;
+    let fs = s.fs;
     let file = fs.files.get(id).ok_or(Errno::ENOENT)?;
     let location = file.location();
     match location.pos.node {
@@ -138,7 +138,7 @@ fn path_text(s: &Source, location: &Location) -> Result<Vec<u8>, Errno> {
     let reader = s.who.and_then(|who| s.tasks.tasks.get(who));
     let context = reader.and_then(|t| t.fs.as_ref()).ok_or(Errno::ENOENT)?;
     let context = s.tasks.contexts.get(context.key()).ok_or(Errno::ENOENT)?;
-    let fs = s.fs.ok_or(Errno::ENOENT)?;
+    let fs = s.fs;
     Ok(path_of(fs, s, location, context.root.pos()).text())
 }
 
@@ -222,10 +222,7 @@ pub(super) fn descriptors(
 pub(super) fn descriptor_mode(s: &Source, node: ViewNode) -> Result<u32, Errno> {
     use linux_raw_sys::general::{O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY};
     let file = descriptor(s, node, number_of(node))?.file.key();
-    let flags =
-        s.fs.and_then(|fs| fs.files.get(file))
-            .ok_or(Errno::ENOENT)?
-            .flags;
+    let flags = s.fs.files.get(file).ok_or(Errno::ENOENT)?.flags;
     let mut mode = 0;
     if flags & O_PATH == 0 {
         if flags & O_ACCMODE != O_WRONLY {
@@ -242,7 +239,7 @@ pub(super) fn descriptor_mode(s: &Source, node: ViewNode) -> Result<u32, Errno> 
 pub(super) fn descriptor_info(s: &Source, node: ViewNode, now: u64) -> Result<Vec<u8>, Errno> {
     Subject::of(s, node)?.check_access(s)?;
     let descriptor = descriptor(s, node, number_of(node))?;
-    let fs = s.fs.ok_or(Errno::ENOENT)?;
+    let fs = s.fs;
     let file = fs.files.get(descriptor.file.key()).ok_or(Errno::ENOENT)?;
     let mut flags = file.flags;
     if descriptor.cloexec {

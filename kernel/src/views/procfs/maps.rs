@@ -118,7 +118,7 @@ impl<'a> Names<'a> {
             let (_, task) = Subject::of(s, node).ok()?.living(s).ok()?;
             let root = s.tasks.contexts.get(task.fs.as_ref()?.key())?.root.pos();
             let ns = s.ns.mount.get(task.ns.as_ref()?.mount.key())?;
-            Some((root, s.fs?.mounts.get(ns.root.key())?.tree))
+            Some((root, s.fs.mounts.get(ns.root.key())?.tree))
         };
         Names {
             s: *s,
@@ -143,7 +143,7 @@ impl<'a> Names<'a> {
     }
 
     fn find(&self, id: InodeId) -> Option<FileName> {
-        let fs = self.s.fs?;
+        let fs = self.s.fs;
         let inode = fs.inodes.get(id)?;
         let dev = fs.supers.get(inode.sb).map_or(0, |sb| sb.dev);
         let path = self.seen.and_then(|(root, tree)| {
@@ -159,7 +159,7 @@ impl<'a> Names<'a> {
 
     /// The oldest mount of a tree that shows an instance, or the one that nobody can walk to.
     fn shown_on(&self, sb: SuperId, tree: u32) -> Option<MountId> {
-        let mounts = self.s.fs?.mounts.iter();
+        let mounts = self.s.fs.mounts.iter();
         let of_it = mounts.filter(|(_, mount)| mount.tree == tree && mount.sb.key() == sb);
         let oldest = of_it.min_by_key(|(_, mount)| mount.id);
         oldest.map_or_else(|| self.s.fs?.home_of(sb), |(key, _)| Some(key))

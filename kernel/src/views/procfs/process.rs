@@ -141,9 +141,15 @@ fn fixed(k: &Kernel, node: ViewNode, text: &str) -> Content {
     Ok(text.as_bytes().to_vec())
 }
 
-/// There is one hierarchy, and a process sees itself at the root of its part of it.
+/// There is one hierarchy.
 fn cgroup(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
-    fixed(k, node, "0::/\n")
+    let s = Source::of(k);
+    let group = Subject::of(&s, node)?.task(&s)?.group.key();
+    let mut text = Text::default();
+    text.push(b"0::");
+    text.push(&k.groups.path(group, k.groups.root()));
+    text.push(b"\n");
+    Ok(text.done()?)
 }
 
 /// There is only the initial user namespace: every id is itself (user_namespaces(7)).

@@ -66,7 +66,10 @@ fn cmdline(_k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
 }
 
 fn filesystems(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
-    Ok(b"nodev\tsysfs\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\nnodev\tdevpts\n".to_vec())
+    Ok(
+        b"nodev\tsysfs\nnodev\tcgroup2\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\nnodev\tdevpts\n"
+            .to_vec(),
+    )
 }
 
 fn devices(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
