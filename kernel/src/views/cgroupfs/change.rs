@@ -122,7 +122,7 @@ pub fn change(
             let privileged = access.has(linux::CAP_CHOWN);
             let uid_ok = uid.is_none_or(|uid| owner && uid == old.uid);
             let may_give = |gid| owner && (gid == old.gid || access.in_group(gid));
-            if !privileged && !(uid_ok && gid.is_none_or(may_give)) {
+            if !(privileged || uid_ok && gid.is_none_or(may_give)) {
                 return Err(Errno::EPERM);
             }
             Attributes {

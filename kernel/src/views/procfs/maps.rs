@@ -162,6 +162,6 @@ impl<'a> Names<'a> {
         let mounts = self.s.fs.mounts.iter();
         let of_it = mounts.filter(|(_, mount)| mount.tree == tree && mount.sb.key() == sb);
         let oldest = of_it.min_by_key(|(_, mount)| mount.id);
-        oldest.map_or_else(|| self.s.fs?.home_of(sb), |(key, _)| Some(key))
+        oldest.map_or_else(|| self.s.fs.home_of(sb), |(key, _)| Some(key))
     }
 }
