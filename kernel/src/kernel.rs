@@ -8,10 +8,11 @@ use crate::fs::{Fs, event};
 use crate::load::Load;
 use crate::machine::{Access, FpuArea, Machine, Next, PowerOff, Trap, UserRegs};
 use crate::mm::frames::{Frames, Origin};
-use crate::mm::{Fault, Spaces, turn};
+use crate::mm::{Fault, MmId, Spaces};
 use crate::net::Net;
 use crate::ns::Namespaces;
-use crate::sched::{self, Sched};
+use crate::sched::account::{self, Mode};
+use crate::sched::{self, Sched, control};
 use crate::task::signal::{self, Delivered};
 use crate::task::{RunState, TaskId, Tasks, timer};
 use crate::tty::{self, Terminals};
@@ -125,8 +126,8 @@ impl Kernel {
         self.made = Made::default();
         self.top_up_heap(m);
         match core::mem::take(&mut self.is_idle) {
-            true => self.account_system(now),
-            false => self.account_user(regs, now),
+            true => account::until(self, now, Mode::System),
+            false => self.leave_user(regs, now),
         }
         self.load.sample(now, self.sched.active());
         if now >= self.due {
@@ -174,11 +175,13 @@ impl Kernel {
             mm::high::note(self, current);
         }
         self.work_slice(m);
+        sched::aside::bring_back(self);
         self.next(m, regs, now)
     }
 
     /// Lets happen what is due: calls that waited long enough, timers, hooks.
     fn expire(&mut self, m: &mut dyn Machine, now: u64) {
+        sched::quota::refill(self, now);
         self.waits.expire(now);
         timer::expire(self, now);
         if let Some(current) = self.sched.current {
@@ -190,22 +193,12 @@ impl Kernel {
     }
 
     /// Stores the registers of the task that ran, and charges it the time.
-    fn account_user(&mut self, regs: &UserRegs, now: u64) {
-        let since = self.sched.since;
-        if let Some(task) = self
-            .sched
-            .current
-            .and_then(|id| self.tasks.tasks.get_mut(id))
-        {
+    fn leave_user(&mut self, regs: &UserRegs, now: u64) {
+        let current = self.sched.current;
+        if let Some(task) = current.and_then(|id| self.tasks.tasks.get_mut(id)) {
             task.regs = *regs;
-            let spent = now.saturating_sub(since);
-            task.times.0 = task.times.0.saturating_add(spent);
-            if let Some(process) = self.tasks.processes.get_mut(task.process) {
-                process.times.0 = process.times.0.saturating_add(spent);
-            }
-            self.load.user = self.load.user.saturating_add(spent);
         }
-        self.sched.since = now;
+        account::until(self, now, Mode::User);
     }
 
     fn page_fault(&mut self, cx: &mut Cx, addr: u64, access: Access, present: bool) {
@@ -360,7 +353,7 @@ impl Kernel {
             if self.made.is_enough() {
                 return self.idle(m, 0);
             }
-            let Some(id) = self.pick(now) else {
+            let Some(id) = sched::tree::pick(self, m, now) else {
                 let deadline = match self.work.is_empty() {
                     true => self.next_deadline(),
                     false => 0,
@@ -377,8 +370,11 @@ impl Kernel {
             if !self.ready(&mut cx) {
                 continue;
             }
-            // Those whom its call or its end woke: they count when its slice is measured.
+            // Those whom its call woke may be owed the CPU, or count when its slice is measured.
             self.queue_woken();
+            if self.sched.is_lost() {
+                continue;
+            }
             if let Some(next) = self.run(m, regs, id) {
                 return next;
             }
@@ -386,7 +382,7 @@ impl Kernel {
     }
 
     fn idle(&mut self, m: &mut dyn Machine, deadline: u64) -> Next {
-        self.account_system(m.now());
+        account::until(self, m.now(), Mode::System);
         self.is_idle = true;
         self.due = deadline;
         Next::Idle { deadline }
@@ -394,16 +390,18 @@ impl Kernel {
 
     /// Brings a task to the edge of user mode; false when it stopped being runnable on the way.
     fn ready(&mut self, cx: &mut Cx) -> bool {
-        if let Some(call) = self
-            .tasks
-            .tasks
-            .get_mut(cx.task)
-            .and_then(|t| t.call.take())
-        {
+        let task = self.tasks.tasks.get_mut(cx.task);
+        let doomed = task.as_ref().is_some_and(|t| t.share.doomed);
+        // Who is here only to end does not go on with a call.
+        if let Some(call) = task.filter(|_| !doomed).and_then(|t| t.call.take()) {
             syscall::retry(self, cx, call);
             mm::high::note(self, cx.task);
         }
         if !self.is_runnable(cx.task) || signal::deliver(self, cx) == Delivered::Gone {
+            return false;
+        }
+        if doomed {
+            control::spare(self, cx.task);
             return false;
         }
         // A call that is still there waits on: the signal that kept it awake came to nothing.
@@ -414,7 +412,8 @@ impl Kernel {
             && !mm::high::slow_down(self, cx.task, cx.now)
     }
 
-    fn is_runnable(&self, task: TaskId) -> bool {
+    /// Whether a task runs or wants to.
+    pub fn is_runnable(&self, task: TaskId) -> bool {
         self.tasks
             .tasks
             .get(task)
@@ -433,66 +432,6 @@ impl Kernel {
         }
     }
 
-    /// The current task while its slice lasts or nobody waits, else the first of the queue.
-    fn pick(&mut self, now: u64) -> Option<TaskId> {
-        if let Some(current) = self.sched.current {
-            if self.is_runnable(current) {
-                if now < self.sched.slice_end || !self.sched.contended() {
-                    return Some(current);
-                }
-                if let Some(task) = self.tasks.tasks.get_mut(current) {
-                    task.usage.losses = task.usage.losses.saturating_add(1);
-                }
-                self.sched.add(current);
-            }
-        }
-        self.account_system(now);
-        let mut first_out = None;
-        loop {
-            let Some((id, since)) = self.sched.take() else {
-                self.sched.current = None;
-                return None;
-            };
-            if self.is_runnable(id) && turn::is_kept_out(self, id) {
-                self.sched.add(id);
-                if first_out == Some(id) {
-                    // Once round: there is nobody else.
-                    self.sched.current = None;
-                    return None;
-                }
-                first_out = first_out.or(Some(id));
-            } else if self.is_runnable(id) {
-                self.sched.current = Some(id);
-                self.sched.switches += 1;
-                self.tasks.count(id, |f| {
-                    f.turns += 1;
-                    f.waited = f.waited.saturating_add(now.saturating_sub(since));
-                });
-                let nice = self.tasks.tasks.get(id).map_or(0, |t| t.niceness());
-                self.sched.slice_end = now.saturating_add(sched::slice(nice));
-                return Some(id);
-            }
-        }
-    }
-
-    /// Charges the time in the kernel since the last account to the current task.
-    fn account_system(&mut self, now: u64) {
-        let since = self.sched.since;
-        if let Some(task) = self
-            .sched
-            .current
-            .and_then(|id| self.tasks.tasks.get_mut(id))
-        {
-            let spent = now.saturating_sub(since);
-            task.times.1 = task.times.1.saturating_add(spent);
-            if let Some(process) = self.tasks.processes.get_mut(task.process) {
-                process.times.1 = process.times.1.saturating_add(spent);
-            }
-            self.load.system = self.load.system.saturating_add(spent);
-        }
-        self.sched.since = now;
-    }
-
     fn run(&mut self, m: &mut dyn Machine, regs: &mut UserRegs, id: TaskId) -> Option<Next> {
         self.give_fpu(m, id);
         let task = self.tasks.tasks.get(id)?;
@@ -500,12 +439,8 @@ impl Kernel {
         *regs = task.regs;
         let space = self.spaces.get(mm)?.space;
         let now = m.now();
-        self.account_system(now);
-        let slice = if self.sched.contended() {
-            self.sched.slice_end
-        } else {
-            u64::MAX
-        };
+        account::until(self, now, Mode::System);
+        let slice = sched::slice::until(self, now);
         self.due = (self.next_deadline()).min(timer::cpu::deadline(self, id, now));
         Some(Next::Run {
             space,
@@ -523,7 +458,9 @@ impl Kernel {
             false => self.waits.next_deadline(),
         };
         let events = event::next_deadline(&self.fs);
-        waits.min(timers).min(hooks).min(console).min(events)
+        let quotas = self.sched.next_deadline();
+        let others = hooks.min(console).min(events).min(quotas);
+        waits.min(timers).min(others)
     }
 
     /// Puts a task that was stopped, parked or new on the run queue.
@@ -536,9 +473,15 @@ impl Kernel {
             task.state = RunState::Runnable;
             // Parked and woken in one trap, it still has the CPU.
             if self.sched.current != Some(id) {
-                self.sched.add(id);
+                sched::tree::enter(self, id);
             }
         }
+    }
+
+    /// Everybody may run again in an address space, as a call about it is not between two turns any
+    /// more.
+    pub fn let_in(&mut self, mm: MmId) {
+        sched::aside::let_in(self, mm);
     }
 
     /// Loads a task's FPU state, storing that of the one whose state the CPU has.

@@ -4,6 +4,7 @@ use berth_kernel::Kernel;
 use berth_kernel::fs::inode::Kind;
 use berth_kernel::machine::PAGE;
 use berth_kernel::mm::frames::Origin;
+use berth_kernel::sched::audit;
 use berth_kernel::task::{RunState, TaskId};
 use std::collections::BTreeMap;
 
@@ -27,12 +28,20 @@ pub fn check(k: &Kernel) {
 
 /// A task that can run is current or queued, once; one that waits is parked.
 fn check_queue(k: &Kernel) {
+    audit::check(k);
     let mut queued: BTreeMap<TaskId, usize> = BTreeMap::new();
-    for task in k.sched.waiting().chain(k.sched.current) {
+    for task in audit::active(k) {
         *queued.entry(task).or_default() += 1;
     }
     for (id, task) in k.tasks.tasks.iter() {
         let times = queued.get(&id).copied().unwrap_or(0);
+        if k.sched.current != Some(id) {
+            assert_eq!(
+                times,
+                usize::from(task.state == RunState::Runnable),
+                "{id:?}"
+            );
+        }
         match task.state {
             RunState::Runnable => assert_eq!(times, 1, "{id:?} can run"),
             RunState::Parked => {

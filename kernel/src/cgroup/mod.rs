@@ -5,7 +5,7 @@
 mod attributes;
 mod charge;
 mod control;
-mod cpu;
+pub mod cpu;
 mod devices;
 mod members;
 mod memory;
@@ -242,6 +242,11 @@ impl Groups {
     /// To change it.
     pub fn cpu_mut(&mut self, group: GroupId) -> Option<&mut Cpu> {
         self.arena.get_mut(group).map(|g| &mut g.cpu)
+    }
+
+    /// All groups.
+    pub fn ids(&self) -> impl Iterator<Item = GroupId> + '_ {
+        self.arena.iter().map(|(id, _)| id)
     }
 
     /// The group above; `None` for the root.

@@ -188,7 +188,7 @@ fn go_on(cx: &Cx, done: u64, restart: Restart) -> Stop {
 
 /// Lets all others run, and makes the call again: the other end of a fifo is about to be there.
 fn give_way(k: &mut Kernel, cx: &Cx, done: u64) -> Stop {
-    k.sched.slice_end = 0;
+    k.sched.give_way();
     take_turns(cx, done)
 }
 

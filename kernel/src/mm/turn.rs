@@ -93,8 +93,13 @@ pub fn keep_out_others(k: &mut Kernel, id: MmId, task: TaskId) {
 /// The next turn begins, or `task` ends: the others run again.
 pub fn let_others_in(k: &mut Kernel, task: TaskId) {
     let mm = k.tasks.tasks.get(task).and_then(|t| t.mm.as_ref());
-    if let Some(mm) = mm.and_then(|mm| k.spaces.get_mut(mm.key())) {
-        mm.busy = mm.busy.filter(|busy| *busy != task);
+    let Some(id) = mm.map(|mm| mm.key()) else {
+        return;
+    };
+    if let Some(mm) = k.spaces.get_mut(id) {
+        if mm.busy.take_if(|busy| *busy == task).is_some() {
+            k.let_in(id);
+        }
     }
 }
 

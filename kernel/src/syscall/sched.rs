@@ -4,7 +4,7 @@ use super::Line;
 use super::time::timespec;
 use crate::error::{Call, Errno};
 use crate::mm::user;
-use crate::sched::slice;
+use crate::sched::SLICE;
 use crate::task::{TaskId, limits, pid};
 use crate::{Cx, Kernel, ns};
 use alloc::vec::Vec;
@@ -76,7 +76,7 @@ fn find_positive(k: &Kernel, cx: &Cx, number: u64) -> Result<TaskId, Errno> {
 }
 
 fn sched_yield(k: &mut Kernel, _cx: &mut Cx, _args: &[u64; 6]) -> Call {
-    k.sched.slice_end = 0;
+    k.sched.give_way();
     Ok(0)
 }
 
@@ -163,9 +163,8 @@ fn sched_setparam(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
 
 /// The slice of a task, whatever its policy.
 fn sched_rr_get_interval(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
-    let task = find_positive(k, cx, args[0])?;
-    let length = slice(k.tasks.task(task)?.niceness());
-    user::copy_out(k, cx, args[1], &timespec(length), 0)
+    find_positive(k, cx, args[0])?;
+    user::copy_out(k, cx, args[1], &timespec(SLICE), 0)
 }
 
 fn priority_max(_k: &mut Kernel, _cx: &mut Cx, args: &[u64; 6]) -> Call {

@@ -189,6 +189,7 @@ fn end_thread(k: &mut Kernel, m: &mut dyn Machine, id: TaskId) {
             process.threads.retain(|t| *t != id);
         }
     }
+    crate::sched::tree::leave(k, m, id);
     if !is_leader {
         free_task(k, id);
     }

@@ -450,6 +450,7 @@ fn add_task(
         robust_list: 0,
         vfork: args.has(linux::CLONE_VFORK).then_some(cx.task),
         parent_death_signal: 0,
+        share: crate::sched::Share::default(),
         nice: parent.nice,
         policy: parent.policy,
         over_count: false,

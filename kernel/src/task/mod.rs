@@ -105,7 +105,9 @@ pub struct Task {
     pub vfork: Option<TaskId>,
     /// Sent to it when its parent ends (prctl(2), PR_SET_PDEATHSIG); 0 for none.
     pub parent_death_signal: u32,
-    /// -20 to 19 (nice(2)): how long its time slice is.
+    /// Its share of the CPU.
+    pub share: crate::sched::Share,
+    /// -20 to 19 (nice(2)): how much of the CPU it has beside others.
     pub nice: i8,
     /// SCHED_OTHER, SCHED_BATCH or SCHED_IDLE (sched(7)).
     pub policy: u8,
@@ -134,17 +136,6 @@ pub struct Task {
     pub alarms: timer::cpu::Alarms,
     /// The CPU time by which it wants to be woken (clock_nanosleep(2)).
     pub sleep: Option<(timer::cpu::Whose, timer::cpu::Meter, u64)>,
-}
-
-impl Task {
-    /// How nice it is to others: as nice as can be under SCHED_IDLE.
-    pub fn niceness(&self) -> i8 {
-        if u32::from(self.policy) == linux_raw_sys::general::SCHED_IDLE {
-            19
-        } else {
-            self.nice
-        }
-    }
 }
 
 /// The alternate signal stack of a task (sigaltstack(2)).

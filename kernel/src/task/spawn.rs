@@ -192,6 +192,7 @@ fn commit(
         robust_list: 0,
         vfork: None,
         parent_death_signal: 0,
+        share: crate::sched::Share::default(),
         nice: 0,
         policy: 0,
         over_count: false,

@@ -6,6 +6,7 @@ use super::{
     UNBLOCKABLE, action, bit, code, default_action, discard, interrupts,
 };
 use crate::error::Errno;
+use crate::sched::control;
 use crate::task::{PidId, ProcessId, RunState, TaskId, TimerId, limits, pid, stop};
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel};
@@ -254,6 +255,7 @@ fn wake(k: &mut Kernel, target: Target, process: ProcessId, signal: u32) {
     let threads: alloc::vec::Vec<TaskId> = k.tasks.live_threads(process).collect();
     if signal == linux::SIGKILL {
         for task in threads {
+            control::doom(k, task);
             make_ready(k, task);
         }
         return;
