@@ -38,6 +38,8 @@ pub struct Sim {
     pub calls: u64,
     /// Their numbers.
     pub made: BTreeSet<u64>,
+    /// Time does not go on beyond this moment by itself.
+    pub horizon: u64,
     programs: Vec<Script>,
     next: Next,
     /// The registers to run.
@@ -73,6 +75,7 @@ impl Sim {
             traps: 0,
             calls: 0,
             made: BTreeSet::new(),
+            horizon: u64::MAX,
             programs,
             next: Next::Idle { deadline: 0 },
             regs: UserRegs::default(),
@@ -90,11 +93,14 @@ impl Sim {
                 }
                 Next::Idle { deadline } => {
                     if deadline != u64::MAX {
-                        self.machine.time = self.machine.time.max(deadline);
+                        let until = deadline.min(self.horizon);
+                        self.machine.time = self.machine.time.max(until);
                     }
                     (UserRegs::default(), Trap::Idle)
                 }
-                Next::Run { space, deadline } => self.user(space, self.regs, deadline),
+                Next::Run { space, deadline } => {
+                    self.user(space, self.regs, deadline.min(self.horizon))
+                }
             };
             self.trap(regs, trap);
             check(&self.kernel);
@@ -134,11 +140,16 @@ impl Sim {
     pub fn type_in(&mut self, keys: &[u8]) {
         let input = self.machine.input.entry(Port::Console).or_default();
         input.extend(keys);
-        let regs = match self.next {
-            Next::Run { .. } => self.regs,
-            _ => UserRegs::default(),
-        };
+        let regs = self.registers().unwrap_or_default();
         self.trap(regs, Trap::Input);
+    }
+
+    /// The registers of who runs next; `None` when nobody does.
+    pub fn registers(&self) -> Option<UserRegs> {
+        match self.next {
+            Next::Run { .. } => Some(self.regs),
+            _ => None,
+        }
     }
 
     /// What a program told by a name, in order.

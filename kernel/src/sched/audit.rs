@@ -1,4 +1,5 @@
 //! What must be true of the queues after every trap. Only with the feature `audit`.
+#![allow(clippy::expect_used)] // a failed expectation is a failed test
 
 use super::account;
 use crate::Kernel;

@@ -31,7 +31,8 @@ use alloc::collections::BTreeSet;
 
 pub use crate::cgroup::cpu::Weight;
 
-/// The least that a task runs while others wait who are owed no more than it is: 4 ms.
+/// The least that a task of nice 0 runs while others wait, unless one wakes that is owed clearly
+/// more: 4 ms.
 pub const SLICE: u64 = 4_000_000;
 
 /// How many nanoseconds more of its own a task that wakes must be owed to get the CPU at once.

@@ -4,19 +4,19 @@ use super::SLICE;
 use super::account::{entity, settle, weight};
 use crate::Kernel;
 use crate::cgroup::GroupId;
-use crate::cgroup::cpu::Member;
+use crate::cgroup::cpu::{Member, Weight};
 
 /// When the current task, which has the CPU at `now`, must be looked at again: when its slice is
 /// over and it or one of its groups has had as much as who waits beside it, or when a quota runs
 /// out or is renewed. `u64::MAX` when nobody waits and nothing is limited.
 pub(super) fn end(k: &mut Kernel, now: u64) -> u64 {
     k.sched.crowded = false;
-    let least = k.sched.picked.saturating_add(SLICE);
     let mut end = u64::MAX;
     let task = k.sched.current.map(Member::Task);
     let mut place = task.zip(k.sched.home);
     while let Some((member, group)) = place {
         if let Some(even) = even_at(k, group, member, now) {
+            let least = k.sched.picked.saturating_add(length(weight(k, member)));
             end = end.min(even.max(least));
         }
         place = k
@@ -25,6 +25,11 @@ pub(super) fn end(k: &mut Kernel, now: u64) -> u64 {
             .map(|above| (Member::Group(group), above));
     }
     end.min(quota_end(k, now))
+}
+
+/// How long somebody runs at the least. Who is light runs shorter, as it is rather the others' turn.
+pub fn length(weight: Weight) -> u64 {
+    weight.real_time(SLICE).clamp(SLICE / 8, SLICE)
 }
 
 /// When a member that runs will have had more than who is first in its queue.

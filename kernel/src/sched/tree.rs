@@ -240,7 +240,7 @@ fn take_first(k: &mut Kernel) -> Option<(TaskId, GroupId)> {
     }
 }
 
-/// Makes a member the one that runs in a queue, in which it waits or not.
+/// Makes a member that waits in a queue the one that runs there.
 fn run_in(k: &mut Kernel, group: GroupId, member: Member) {
     let Some(mut place) = entity(k, member).copied() else {
         return;
@@ -361,6 +361,9 @@ fn step_up(k: &mut Kernel, task: TaskId, home: GroupId) {
     k.sched.preempted = true;
     let mut place = Some((Member::Task(task), home));
     while let Some((member, group)) = place {
+        if entity(k, member).is_some_and(|entity| entity.ticket.is_none()) {
+            add(k, group, member);
+        }
         run_in(k, group, member);
         let above = k.groups.parent(group);
         place = above.map(|above| (Member::Group(group), above));

@@ -154,6 +154,19 @@ pub fn swap_mask(k: &mut Kernel, task: TaskId, mask: u64) -> u64 {
     }
 }
 
+/// Signals whose default action is to dump core, besides ending the process (signal(7)). There are
+/// no core files.
+const DUMPING: u64 = bit(linux::SIGQUIT)
+    | bit(linux::SIGILL)
+    | bit(linux::SIGTRAP)
+    | bit(linux::SIGABRT)
+    | bit(linux::SIGBUS)
+    | bit(linux::SIGFPE)
+    | bit(linux::SIGSEGV)
+    | bit(linux::SIGSYS)
+    | bit(linux::SIGXCPU)
+    | bit(linux::SIGXFSZ);
+
 /// What the default action of a signal is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reaction {

@@ -2,7 +2,7 @@
 
 use super::queue::{Paid, QUEUED_COST, discard_own};
 use super::{
-    Action, DEFAULT, FIRST_REALTIME, IGNORE, LAST, Reaction, STOPPING, SigInfo, Signals,
+    Action, DEFAULT, DUMPING, FIRST_REALTIME, IGNORE, LAST, Reaction, STOPPING, SigInfo, Signals,
     UNBLOCKABLE, action, bit, code, default_action, discard, interrupts,
 };
 use crate::error::Errno;
@@ -270,10 +270,25 @@ fn wake(k: &mut Kernel, target: Target, process: ProcessId, signal: u32) {
     let Some(taker) = taker else {
         return;
     };
+    if ends(k, process, taker, signal) {
+        control::doom(k, taker);
+    }
     let waits_for_it = (k.tasks.tasks.get(taker)).is_some_and(|t| t.sigwait & bit(signal) != 0);
     if waits_for_it || interrupts(k, taker) {
         k.waits.wake_task(taker);
     }
+}
+
+/// Whether this signal will end the process of a task, so that not even a frozen group keeps it:
+/// as on Linux not when it would dump core.
+fn ends(k: &Kernel, process: ProcessId, taker: TaskId, signal: u32) -> bool {
+    let unkillable = (k.tasks.processes.get(process)).is_some_and(|p| p.unkillable);
+    let waited_for = (k.tasks.tasks.get(taker)).is_some_and(|t| t.sigwait & bit(signal) != 0);
+    action(k, taker, signal).handler == DEFAULT
+        && default_action(signal) == Reaction::End
+        && bit(signal) & DUMPING == 0
+        && !unkillable
+        && !waited_for
 }
 
 /// Lets a task run to its end, whatever keeps it.
