@@ -91,6 +91,15 @@ pub fn set_limit(k: &mut Kernel, group: GroupId, limit: Limit) -> Result<(), Err
     Ok(())
 }
 
+/// Everything is as in a new group again; what it has had stays counted.
+pub fn reset(k: &mut Kernel, group: GroupId) {
+    change(k, group, |cpu| {
+        (cpu.weight, cpu.idle) = (Weight::default(), false);
+    });
+    // There is nothing wrong with no limit.
+    let _ = set_limit(k, group, Limit::default());
+}
+
 /// Whether a limit can be set.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use super::{ProcessId, RunState, TaskId};
 use crate::Kernel;
 use crate::arena::Held;
 use crate::cgroup::GroupId;
+use crate::sched::control;
 use crate::work::Job;
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -12,6 +13,10 @@ use linux_raw_sys::general as linux;
 /// Moves a thread into a group: it counts there from now on. What memory it has stays where it is
 /// charged (cgroup v2, "Memory Ownership").
 pub fn thread(k: &mut Kernel, id: TaskId, to: GroupId) {
+    control::moved(k, id, |k| change_group(k, id, to));
+}
+
+fn change_group(k: &mut Kernel, id: TaskId, to: GroupId) {
     let held = k.groups.hold(to);
     let Some(task) = k.tasks.tasks.get_mut(id) else {
         return k.groups.release(held);

@@ -9,7 +9,7 @@ use berth_kernel::cgroup::GroupId;
 use berth_kernel::cgroup::cpu::Weight;
 use berth_kernel::machine::Trap;
 use berth_kernel::sched::{account, control};
-use berth_kernel::task::TaskId;
+use berth_kernel::task::{TaskId, migrate};
 use berth_sim::image::DATA;
 use berth_sim::{Arg, Config, End, Op, Reg, Script, Sim, invariants};
 
@@ -132,13 +132,7 @@ impl Tree {
 
 /// A task becomes one of a group.
 fn join(k: &mut Kernel, task: TaskId, group: GroupId) {
-    control::moved(k, task, |k| {
-        let new = k.groups.hold(group);
-        let own = &mut k.tasks.tasks.get_mut(task).expect("a task").group;
-        let old = std::mem::replace(own, new);
-        k.groups.migrate(task, old.key(), group);
-        k.groups.release(old);
-    });
+    migrate::thread(k, task, group);
 }
 
 /// Lets the system run until this moment, and looks at it now and then.

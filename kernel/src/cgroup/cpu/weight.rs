@@ -37,9 +37,9 @@ impl Weight {
         u32::try_from(scaled).map_or_else(|_| Weight::default(), Weight)
     }
 
-    /// The `cpu.weight` that it is; 0 for [`Weight::IDLE`], which is none.
+    /// The `cpu.weight` that it is about.
     pub fn shares(self) -> u64 {
-        (u64::from(self.0) * 100 + 512) / 1024
+        ((u64::from(self.0) * 100 + 512) / 1024).clamp(1, 10_000)
     }
 
     /// The niceness whose weight is nearest, the nicer of two.
@@ -85,7 +85,7 @@ mod tests {
             assert_eq!(Weight::of_shares(shares).shares(), shares);
         }
         assert_eq!(Weight::of_shares(100), Weight::default());
-        assert_eq!(Weight::IDLE.shares(), 0);
+        assert_eq!(Weight::IDLE.shares(), 1);
         assert_eq!(Weight::of_shares(0).shares(), 1);
         assert_eq!(Weight::of_shares(u64::MAX).shares(), 10_000);
     }

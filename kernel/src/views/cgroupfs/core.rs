@@ -7,7 +7,8 @@ use crate::cgroup::{Controllers, GroupId, Noted, Type, UNBOUNDED};
 use crate::error::{Errno, Stop};
 use crate::machine::Machine;
 use crate::views::text::{Text, put};
-use crate::{Cx, Kernel};
+use crate::{Cx, Kernel, sched};
+use alloc::vec::Vec;
 
 pub(super) const FILES: &[File] = &[
     File::new("cgroup.controllers", controllers).on(Where::Everywhere),
@@ -71,7 +72,10 @@ fn set_subtree_control(k: &mut Kernel, cx: &mut Cx, group: GroupId, text: &str) 
             return Err(Errno::EINVAL.into());
         }
     }
-    let (given, _taken) = k.groups.control(group, give, take)?;
+    let (given, taken) = k.groups.control(group, give, take)?;
+    if taken.contains(Controllers::CPU) {
+        reset_cpu(k, group);
+    }
     if !given.is_empty() {
         let who = crate::task::cred::access(&k.tasks.task(cx.task)?.cred);
         let owner = (who.uid, who.gid);
@@ -81,6 +85,14 @@ fn set_subtree_control(k: &mut Kernel, cx: &mut Cx, group: GroupId, text: &str) 
         });
     }
     Ok(())
+}
+
+/// Forgets what was set of the CPU for the children of a group.
+fn reset_cpu(k: &mut Kernel, group: GroupId) {
+    let children: Vec<GroupId> = k.groups.children(group, None).map(|c| c.1).collect();
+    for child in children {
+        sched::control::reset(k, child);
+    }
 }
 
 fn events(k: &mut Kernel, _m: &mut dyn Machine, group: GroupId, text: &mut Text) -> Done {

@@ -5,6 +5,7 @@
 
 mod change;
 mod core;
+mod cpu;
 mod cpuset;
 mod io;
 mod members;

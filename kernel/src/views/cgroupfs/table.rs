@@ -1,6 +1,6 @@
 //! What files a group has: a table for what every group has, and one for each controller.
 
-use super::{core, cpuset, io, pids};
+use super::{core, cpu, cpuset, io, pids};
 use crate::cgroup::{Controllers, GroupId, Noted};
 use crate::error::Stop;
 use crate::machine::Machine;
@@ -103,6 +103,8 @@ pub(super) const TABLES: &[(Option<Controllers>, &str, &[File])] = &[
     (Some(Controllers::PIDS), "pids.", pids::FILES),
     (Some(Controllers::CPUSET), "cpuset.", cpuset::FILES),
     (Some(Controllers::IO), "io.", io::FILES),
+    (None, "cpu.stat", cpu::ALWAYS),
+    (Some(Controllers::CPU), "cpu.", cpu::FILES),
 ];
 
 /// A file and its place in the tables, as the `kind` of a node.
