@@ -64,6 +64,8 @@ pub struct Kernel {
     /// When the next waiting call, timer or hook is due (monotonic nanoseconds): before that no
     /// trap needs to look.
     due: u64,
+    /// What the CPU does with the program that it runs.
+    running: Option<Next>,
     /// The CPU runs no program: the registers of the next trap are nobody's.
     is_idle: bool,
 }
@@ -78,6 +80,8 @@ pub struct Made {
     tasks: u32,
     /// A call has ended its turn.
     pub turn: bool,
+    /// A page was brought in.
+    page: bool,
 }
 
 impl Made {
@@ -114,6 +118,7 @@ impl Kernel {
             unknown: BTreeSet::new(),
             made: Made::default(),
             due: 0,
+            running: None,
             is_idle: true,
         }
     }
@@ -130,7 +135,8 @@ impl Kernel {
             false => self.leave_user(regs, now),
         }
         self.load.sample(now, self.sched.active());
-        if now >= self.due {
+        let quiet = now < self.due;
+        if !quiet {
             self.expire(m, now);
         }
         match (trap, self.sched.current) {
@@ -171,12 +177,27 @@ impl Kernel {
                 signal::fault::exception(self, &mut cx, vector, error);
             }
         }
+        if let Some(next) = self.running.filter(|_| quiet && self.may_go_on(now)) {
+            account::until(self, m.now(), Mode::System);
+            return next;
+        }
         if let Some(current) = self.sched.current {
             mm::high::note(self, current);
         }
         self.work_slice(m);
         sched::aside::bring_back(self);
         self.next(m, regs, now)
+    }
+
+    /// Whether a trap has brought in a page and there is nothing else to do: the program goes on
+    /// where it was, with what it had.
+    fn may_go_on(&self, now: u64) -> bool {
+        self.made.page
+            && self.sched.keeps_cpu(now)
+            && self.work.is_empty()
+            && self.power.is_none()
+            && !self.waits.has_woken()
+            && !self.groups.is_above_high()
     }
 
     /// Lets happen what is due: calls that waited long enough, timers, hooks.
@@ -217,6 +238,7 @@ impl Kernel {
                     task.usage.faults = task.usage.faults.saturating_add(1);
                     let group = task.group.key();
                     self.groups.happened(group, Happened::Fault);
+                    self.made.page = true;
                 }
                 self.load.faults = self.load.faults.saturating_add(1);
                 return;
@@ -385,6 +407,7 @@ impl Kernel {
         account::until(self, m.now(), Mode::System);
         self.is_idle = true;
         self.due = deadline;
+        self.running = None;
         Next::Idle { deadline }
     }
 
@@ -442,10 +465,11 @@ impl Kernel {
         account::until(self, now, Mode::System);
         let slice = sched::slice::until(self, now);
         self.due = (self.next_deadline()).min(timer::cpu::deadline(self, id, now));
-        Some(Next::Run {
+        self.running = Some(Next::Run {
             space,
             deadline: slice.min(self.due),
-        })
+        });
+        self.running
     }
 
     /// When the next call, timer or hook is due.

@@ -251,6 +251,11 @@ impl Waits {
         self.by_time.first().map_or(u64::MAX, |first| first.0)
     }
 
+    /// Whether tasks were woken, or watchers are to be told, since the last time.
+    pub fn has_woken(&self) -> bool {
+        !self.woken.is_empty() || self.watches.are_due()
+    }
+
     /// The tasks woken since the last time, in order.
     pub fn take_woken(&mut self) -> Vec<TaskId> {
         core::mem::take(&mut self.woken)

@@ -19,6 +19,7 @@ mod identity;
 mod inside;
 mod isolation;
 mod limits;
+mod memory;
 mod person;
 mod procfs;
 mod resources;
@@ -49,6 +50,7 @@ fn cases() -> Vec<Case> {
         inside::cases(),
         isolation::cases(),
         limits::cases(),
+        memory::cases(),
         resources::cases(),
         seat::cases(),
         state::cases(),

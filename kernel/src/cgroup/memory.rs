@@ -193,6 +193,11 @@ impl Groups {
         }
     }
 
+    /// Whether there are such bytes.
+    pub fn is_above_high(&self) -> bool {
+        self.high > 0
+    }
+
     /// The bytes charged since the last time to groups that use more than their `memory.high`.
     pub fn take_high(&mut self) -> u64 {
         core::mem::take(&mut self.high)

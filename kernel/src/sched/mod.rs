@@ -98,6 +98,11 @@ impl Sched {
         self.preempted
     }
 
+    /// Whether the current task has the CPU for longer, and nobody came that may change that.
+    pub fn keeps_cpu(&self, now: u64) -> bool {
+        self.current.is_some() && !self.preempted && !self.crowded && now < self.until
+    }
+
     /// When the scheduler has something to do, whoever runs: `u64::MAX` for never.
     pub fn next_deadline(&self) -> u64 {
         if self.aside.is_due() {

@@ -11,9 +11,9 @@ use crate::{Done, failed};
 /// prints by how many pages each counter of `memory.stat` grew, and shrank again.
 pub fn counted(group: &str, count: usize) -> Done {
     let stat = format!("{group}/memory.stat");
-    // The first reads take what reading takes.
-    pages(&stat)?;
-    pages(&stat)?;
+    // The first reads and the first line take what reading and printing takes.
+    let start = pages(&stat)?;
+    report("start", start, start);
     let at_first = pages(&stat)?;
     let private = touched(count, Sharing::Private)?;
     report("private", at_first, pages(&stat)?);

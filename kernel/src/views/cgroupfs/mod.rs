@@ -9,6 +9,7 @@ mod cpu;
 mod cpuset;
 mod io;
 mod members;
+mod memory;
 mod mounting;
 mod number;
 mod pids;

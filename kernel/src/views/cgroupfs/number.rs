@@ -11,6 +11,35 @@ pub(super) fn unsigned(text: &str) -> Result<u64, Errno> {
     digits(text.strip_prefix('+').unwrap_or(text))
 }
 
+/// A number of bytes, with one of K M G T P E behind it for powers of 1024 (Linux's memparse,
+/// which takes an empty text for 0 and lets a number that is too large wrap round; these are
+/// refused here).
+///
+/// # Errors
+/// As [`unsigned`].
+pub(super) fn bytes(text: &str) -> Result<u64, Errno> {
+    let suffix = text.as_bytes().last().map(u8::to_ascii_uppercase);
+    let shift = match suffix {
+        Some(b'K') => 10,
+        Some(b'M') => 20,
+        Some(b'G') => 30,
+        Some(b'T') => 40,
+        Some(b'P') => 50,
+        // Behind 0x it is a digit.
+        Some(b'E') if !text.starts_with("0x") && !text.starts_with("0X") => 60,
+        _ => 0,
+    };
+    let number = match shift {
+        0 => text,
+        _ => text.get(..text.len().saturating_sub(1)).unwrap_or_default(),
+    };
+    if number.starts_with('+') || number.ends_with('\n') {
+        return Err(Errno::EINVAL);
+    }
+    let value = unsigned(number)?;
+    value.checked_mul(1 << shift).ok_or(Errno::ERANGE)
+}
+
 /// A signed number.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! What files a group has: a table for what every group has, and one for each controller.
 
-use super::{core, cpu, cpuset, io, pids};
+use super::{core, cpu, cpuset, io, memory, pids};
 use crate::cgroup::{Controllers, GroupId, Noted};
 use crate::error::Stop;
 use crate::machine::Machine;
@@ -105,6 +105,7 @@ pub(super) const TABLES: &[(Option<Controllers>, &str, &[File])] = &[
     (Some(Controllers::IO), "io.", io::FILES),
     (None, "cpu.stat", cpu::ALWAYS),
     (Some(Controllers::CPU), "cpu.", cpu::FILES),
+    (Some(Controllers::MEMORY), "memory.", memory::FILES),
 ];
 
 /// A file and its place in the tables, as the `kind` of a node.
