@@ -29,6 +29,12 @@ pub enum WaitKey {
     SocketData(crate::net::SocketId),
     /// Messages for a socket, or connections to it, have room again; or it is gone.
     SocketRoom(crate::net::SocketId),
+    /// A message queue has a message.
+    QueueData(crate::fs::InodeId),
+    /// The same, for those who receive it (mq_receive(3)): nobody else is told while they wait.
+    QueueMessage(crate::fs::InodeId),
+    /// A message queue has room.
+    QueueRoom(crate::fs::InodeId),
     /// A signal was sent to this process or one of its threads, blocked or not.
     Signals(crate::task::ProcessId),
     /// Waits in open(2) of a fifo for the other end; `true` to write itself.

@@ -46,6 +46,7 @@ pub const FEATURES: FeatureSet = FeatureSet::of(&[
     Feature::MountSysfs,
     Feature::MountTmpfs,
     Feature::MountDevpts,
+    Feature::MountMqueue,
     Feature::MountBind,
     Feature::MountRecursiveBind,
     Feature::MountReadonly,

@@ -157,6 +157,13 @@ fn instance(
             superblock::view(&mut Store::of(k), &actor, views::procfs::root_of(pid_ns))?
         }
         MountKind::Sysfs => superblock::view(&mut Store::of(k), &actor, views::procfs::sys_root())?,
+        MountKind::Mqueue => {
+            if !data(entry).is_empty() {
+                return Err(Trouble::refused(Errno::EINVAL, "mqueue takes no options"));
+            }
+            let ipc = work.build.ns.ok_or(Errno::EINVAL)?.ipc;
+            crate::ns::ipc::queue_instance(k, ipc)?
+        }
         MountKind::Tmpfs => {
             let data = data(entry);
             let frames = k.frames.total() as u64;

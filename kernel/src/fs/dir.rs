@@ -1,6 +1,7 @@
 //! Directories: making, linking and removing names.
 
 use super::inode::{self, What, entry_cost};
+use super::superblock::SuperKind;
 use super::{Access, Actor, Fs, InodeId, Store, SuperId, Time, devpts};
 use crate::arena::Held;
 use crate::error::{Errno, Stop};
@@ -14,7 +15,8 @@ const LINK_MAX: u32 = 65_000;
 /// Whether a name may be added to this directory.
 ///
 /// # Errors
-/// ENOENT (removed directory), ENOTDIR, EACCES.
+/// ENOENT (removed directory), ENOTDIR, EACCES; EPERM in a file system that alone decides what is
+/// in it (devpts, mqueue).
 pub fn may_add(fs: &Fs, access: &Access, dir: InodeId) -> Result<(), Errno> {
     let inode = fs.inode(dir)?;
     inode.dir()?;
@@ -22,11 +24,14 @@ pub fn may_add(fs: &Fs, access: &Access, dir: InodeId) -> Result<(), Errno> {
         return Err(Errno::ENOENT);
     }
     inode.permit(access, 3)?;
-    has_names_of_others(fs, inode.sb)
+    match fs.supers.get(inode.sb).map(|sb| sb.kind) {
+        Some(SuperKind::Devpts(_) | SuperKind::Mqueue(_)) => Err(Errno::EPERM),
+        _ => Ok(()),
+    }
 }
 
-/// EPERM in a file system that alone decides what is in it (devpts).
-fn has_names_of_others(fs: &Fs, sb: SuperId) -> Result<(), Errno> {
+/// EPERM in a file system whose names its objects keep (devpts).
+fn lets_names_go(fs: &Fs, sb: SuperId) -> Result<(), Errno> {
     match devpts::options(fs, sb) {
         Some(_) => Err(Errno::EPERM),
         None => Ok(()),
@@ -41,7 +46,7 @@ fn has_names_of_others(fs: &Fs, sb: SuperId) -> Result<(), Errno> {
 pub fn may_remove(fs: &Fs, access: &Access, dir: InodeId, victim: InodeId) -> Result<(), Errno> {
     let dir = fs.inode(dir)?;
     dir.permit(access, 3)?;
-    has_names_of_others(fs, dir.sb)?;
+    lets_names_go(fs, dir.sb)?;
     let victim = fs.inode(victim)?;
     if dir.mode & linux::S_ISVTX != 0 && dir.uid != access.uid {
         victim.owned(access)?;

@@ -1,10 +1,12 @@
 //! Inodes: what a file is, who may use it, and how it ends.
 
+use super::mqueue::{self, Queue};
 use super::{Access, Actor, Fs, InodeId, PipeId, Store, SuperId, Time};
 use crate::arena::{Arena, Held};
 use crate::cgroup::{Charge, Groups};
 use crate::error::{Errno, Stop};
 use crate::machine::Frame;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -74,6 +76,8 @@ pub enum Kind {
     Socket,
     /// What all files are that are events.
     Event,
+    /// A message queue.
+    Queue(Box<Queue>),
 }
 
 /// A device's number.
@@ -148,6 +152,8 @@ pub enum What {
     Socket,
     /// What all files are that are events.
     Event,
+    /// A message queue.
+    Queue(mqueue::Plan),
     /// Memory that shows under this name without having it (memfd_create(2)).
     Memory(Name),
 }
@@ -160,7 +166,7 @@ impl Inode {
     pub fn type_bits(&self) -> u32 {
         match &self.kind {
             Kind::Dir(_) => linux::S_IFDIR,
-            Kind::Regular(_) => linux::S_IFREG,
+            Kind::Regular(_) | Kind::Queue(_) => linux::S_IFREG,
             Kind::Symlink(_) => linux::S_IFLNK,
             Kind::Fifo(_) => linux::S_IFIFO,
             Kind::Device(Device { char: true, .. }) => linux::S_IFCHR,
@@ -203,6 +209,7 @@ impl Inode {
             Kind::Dir(dir) => (dir.entries.len() as u64 + 2) * ENTRY_SIZE,
             Kind::Regular(pages) => pages.size,
             Kind::Symlink(target) => target.len() as u64,
+            Kind::Queue(_) => mqueue::FILE_SIZE,
             _ => 0,
         }
     }
@@ -313,6 +320,7 @@ pub fn create(
     let extra = match &what {
         What::Symlink(target) => target.len() as u32,
         What::Memory(name) => name.len() as u32,
+        What::Queue(_) => core::mem::size_of::<Queue>() as u32,
         _ => 0,
     };
     let charge = st
@@ -339,6 +347,7 @@ pub fn create(
         What::Device(device) => Kind::Device(device),
         What::Socket => Kind::Socket,
         What::Event => Kind::Event,
+        What::Queue(plan) => Kind::Queue(Box::new(plan.queue())),
     };
     let inode = Inode {
         kind,

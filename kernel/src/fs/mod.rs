@@ -12,6 +12,7 @@ pub mod home;
 pub mod inode;
 pub mod lock;
 pub mod mount;
+pub mod mqueue;
 pub mod open;
 pub mod pages;
 pub mod path;
@@ -246,6 +247,8 @@ pub struct Fs {
     /// What is mounted where: the tree of mounts. The entry keeps the mount alive.
     pub(crate) mounted: BTreeMap<Pos, Held<MountId>>,
     /// Who has locked which parts of what (fcntl(2)).
+    /// What each user's message queues count for RLIMIT_MSGQUEUE.
+    queue_bytes: BTreeMap<u32, u64>,
     pub(crate) records: BTreeMap<Node, Vec<record::Record>>,
     /// Who waits for such a part, since it was looked at last.
     pub(crate) lock_waiters: BTreeMap<crate::task::TaskId, record::Waiter>,

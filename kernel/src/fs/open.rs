@@ -47,6 +47,8 @@ pub enum FileKind {
     Event(Event),
     /// A socket.
     Socket(Held<SocketId>),
+    /// A message queue.
+    Queue(InodeId),
     /// The kernel's log; for /dev/kmsg `offset` is the number of the next line.
     Log(LogEnd),
     /// Only a place (O_PATH).
@@ -165,6 +167,7 @@ pub fn open(
         Node::View(_) => FileKind::Dir(location.pos.node),
         Node::Inode(id) => match &st.fs.inode(id)?.kind {
             Kind::Regular(_) => FileKind::Regular(id),
+            Kind::Queue(_) => FileKind::Queue(id),
             Kind::Dir(_) => FileKind::Dir(location.pos.node),
             Kind::Device(device) => FileKind::Device(*device),
             Kind::Symlink(_) => return Err(Errno::ELOOP.into()),

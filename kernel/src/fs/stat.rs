@@ -142,6 +142,8 @@ pub fn statfs(fs: &Fs, id: MountId) -> Result<StatFs, Errno> {
         SuperKind::Events => linux::ANON_INODE_FS_MAGIC,
         SuperKind::Sockets => linux::SOCKFS_MAGIC,
         SuperKind::Devpts(_) => linux::DEVPTS_SUPER_MAGIC,
+        // Not among the public constants of Linux.
+        SuperKind::Mqueue(_) => 0x1980_0202,
     };
     let flags = mount.flags.bits();
     let moved = [

@@ -1,7 +1,7 @@
 //! File system instances (superblocks): limits, numbers, root.
 
 use super::inode::{self, What};
-use super::{Actor, Fs, HeldNode, Node, Store, SuperId, View, ViewNode, devpts};
+use super::{Actor, Fs, HeldNode, Node, Store, SuperId, View, ViewNode, devpts, mqueue};
 use crate::arena::{Arena, Held};
 use crate::error::{Errno, Stop};
 use crate::machine::PAGE;
@@ -45,6 +45,8 @@ pub enum SuperKind {
     Sockets,
     /// Terminals.
     Devpts(devpts::Options),
+    /// Message queues.
+    Mqueue(mqueue::Settings),
 }
 
 impl SuperKind {
@@ -56,6 +58,7 @@ impl SuperKind {
             SuperKind::Events => "anon_inodefs",
             SuperKind::Sockets => "sockfs",
             SuperKind::Devpts(_) => "devpts",
+            SuperKind::Mqueue(_) => "mqueue",
             SuperKind::View(View::Proc) => "proc",
             SuperKind::View(View::Sys) => "sysfs",
             SuperKind::View(View::Ns) => "nsfs",

@@ -2,6 +2,7 @@
 
 use super::event::epoll::{self, Items};
 use super::inode::{Entry, Inode, Kind, Name};
+use super::mqueue::Queue;
 use super::{FileId, InodeId, MountId, Store, pipe};
 use crate::arena::Held;
 use crate::machine::Frame;
@@ -14,6 +15,7 @@ use alloc::vec::Vec;
 pub struct Teardown {
     frames: Vec<Frame>,
     pages: BTreeMap<u64, Frame>,
+    queues: Vec<Queue>,
     entries: BTreeMap<Name, Entry>,
     /// Directories below, whose entries come next.
     below: Vec<BTreeMap<Name, Entry>>,
@@ -94,6 +96,10 @@ impl Store<'_> {
                 rest.pages = core::mem::take(&mut pages.frames);
             }
             Kind::Regular(pages) => rest.frames.extend(pages.frames.into_values()),
+            Kind::Queue(queue) => {
+                self.fs.forget_queue(&queue);
+                rest.queues.push(*queue);
+            }
             Kind::Fifo(Some(pipe)) => pipe::release(self, pipe),
             Kind::Fifo(None) | Kind::Symlink(_) | Kind::Device(_) | Kind::Socket | Kind::Event => {}
         }
@@ -113,6 +119,11 @@ pub fn step(st: &mut Store, mut job: Teardown) -> Option<Teardown> {
             st.frames.release(st.groups, frame);
         } else if let Some((_, frame)) = job.pages.pop_first() {
             st.frames.release(st.groups, frame);
+        } else if let Some(mut queue) = job.queues.pop() {
+            if let Some(message) = queue.take() {
+                st.groups.give_back(message.charge);
+                job.queues.push(queue);
+            }
         } else if let Some((_, entry)) = job.entries.pop_first() {
             drop_entry(st, entry, &mut job);
         } else if let Some(file) = job.watched.pop() {

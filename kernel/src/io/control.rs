@@ -91,6 +91,11 @@ fn poll_plain(k: &mut Kernel, cx: &mut Cx, id: FileId) -> Result<Readiness, Errn
             })
         }
         FileKind::Event(_) => super::event::poll(k, cx, id),
+        FileKind::Queue(inode) => Ok(Readiness {
+            events: k.fs.queue(*inode)?.ready(),
+            data: Some(WaitKey::QueueData(*inode)),
+            room: Some(WaitKey::QueueRoom(*inode)),
+        }),
         FileKind::Log(_) => super::log::poll(k, cx, id),
         FileKind::Socket(socket) => {
             let key = socket.key();
@@ -121,6 +126,7 @@ pub fn can_wait(k: &Kernel, id: FileId) -> Result<bool, Errno> {
         FileKind::Device(device) => dev::can_wait(device),
         FileKind::Pipe(_)
         | FileKind::Event(_)
+        | FileKind::Queue(_)
         | FileKind::Socket(_)
         | FileKind::Log(_)
         | FileKind::Terminal(_) => true,

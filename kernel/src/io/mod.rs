@@ -11,6 +11,7 @@ mod event;
 mod extent;
 mod list;
 mod log;
+pub mod queue;
 mod read;
 mod receive;
 mod send;

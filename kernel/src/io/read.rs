@@ -1,7 +1,7 @@
 //! Reading (read(2)).
 
 use super::{
-    Manner, PASS, Segment, TURN, end, event, give_way, is_arriving, log, place, receive,
+    Manner, PASS, Segment, TURN, end, event, give_way, is_arriving, log, place, queue, receive,
     take_turns, take_whole_turns, terminal, total, wait,
 };
 use crate::dev;
@@ -27,6 +27,7 @@ enum Source {
     Terminal(End),
     View,
     Event,
+    Queue(InodeId),
     Socket(SocketId),
     Log,
 }
@@ -77,6 +78,7 @@ pub fn read_as(
         Source::Device(device) => from_device(k, cx, device, segments, &mut done),
         Source::Terminal(end) => terminal::read(k, cx, end, segments, nonblocking, &mut done),
         Source::View => from_view(k, cx, id, segments, at, &mut done),
+        Source::Queue(inode) => queue::read(k, cx, (id, inode), segments, at, &mut done),
         Source::Event => event::read(k, cx, id, segments, &mut done),
         Source::Socket(socket) => return receive::read(k, cx, socket, segments, nonblocking),
         Source::Log => return log::read(k, cx, id, segments),
@@ -92,6 +94,7 @@ fn source(kind: &FileKind) -> Result<Source, Errno> {
         FileKind::View(_) => Source::View,
         FileKind::Terminal(terminal) => Source::Terminal(terminal.end()),
         FileKind::Event(_) => Source::Event,
+        FileKind::Queue(inode) => Source::Queue(*inode),
         FileKind::Socket(socket) => Source::Socket(socket.key()),
         FileKind::Log(_) => Source::Log,
         FileKind::Dir(_) => return Err(Errno::EISDIR),
@@ -441,6 +444,7 @@ pub fn read_kernel(
         Source::Pipe(_)
         | Source::Device(_)
         | Source::Event
+        | Source::Queue(_)
         | Source::Log
         | Source::Terminal(_)
         | Source::Socket(_) => Err(Errno::EINVAL.into()),

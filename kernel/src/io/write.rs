@@ -213,6 +213,8 @@ fn transfer(
         FileKind::Log(LogEnd::Proc) => return Err(Errno::EIO.into()),
         FileKind::Event(_) if at.is_some() => return Err(Errno::ESPIPE.into()),
         FileKind::Event(_) => event::write(k, cx, id, from, &mut done),
+        // Messages are sent (mq_send(3)).
+        FileKind::Queue(_) => return Err(Errno::EINVAL.into()),
         FileKind::Dir(_) => return Err(Errno::EISDIR.into()),
         FileKind::Path => return Err(Errno::EBADF.into()),
     };

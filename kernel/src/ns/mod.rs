@@ -69,6 +69,8 @@ pub struct UtsNs {
 pub struct IpcNs {
     /// System V shared memory.
     pub segments: Segments,
+    /// Where its message queues are; until it ends.
+    pub(crate) queues: Option<Held<MountId>>,
     /// Inode number in /proc/PID/ns.
     pub inum: u32,
 }
@@ -177,6 +179,7 @@ pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, Stop> {
     k.ns.nsfs = Some(mount_nsfs(k, group)?);
     let pid_charge = k.groups.charge(group, Arena::<PidNsId, PidNs>::COST)?;
     let uts_charge = k.groups.charge(group, Arena::<UtsNsId, UtsNs>::COST)?;
+    let queues = ipc::queue_mount(k, group)?;
     let ipc_charge = k.groups.charge(group, Arena::<IpcNsId, IpcNs>::COST)?;
     let mount_charge = k.groups.charge(group, Arena::<MountNsId, MountNs>::COST)?;
     let pid_ns = PidNs {
@@ -190,6 +193,7 @@ pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, Stop> {
     };
     let ipc_ns = IpcNs {
         inum: initial_inum::IPC,
+        queues: Some(queues),
         ..IpcNs::default()
     };
     let mount_ns = MountNs {

@@ -41,7 +41,7 @@ fn lseek(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
         // Events are always at their beginning.
         FileKind::Event(_) => return Ok(0),
         FileKind::Regular(inode) => pages::of(&k.fs, *inode)?.size,
-        FileKind::Dir(_) | FileKind::View(_) | FileKind::Path => 0,
+        FileKind::Dir(_) | FileKind::View(_) | FileKind::Queue(_) | FileKind::Path => 0,
     };
     let plain = matches!(file.kind, FileKind::Regular(_));
     let place = match a[2] as u32 {

@@ -20,6 +20,7 @@ mod many;
 mod memory;
 mod messages;
 mod mounts;
+mod mqueue;
 mod namespaces;
 mod open;
 mod paths;
@@ -75,6 +76,7 @@ const AREAS: &[&[Line]] = &[
     many::CALLS,
     memory::CALLS,
     mounts::CALLS,
+    mqueue::CALLS,
     namespaces::CALLS,
     open::CALLS,
     paths::CALLS,

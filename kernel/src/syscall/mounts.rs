@@ -13,7 +13,7 @@ use crate::fs::{Actor, MountId, Pos, Store, Time, devpts};
 use crate::mm::user;
 use crate::task::files;
 use crate::views::cgroupfs;
-use crate::{Cx, Kernel, views};
+use crate::{Cx, Kernel, ns, views};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 
@@ -106,6 +106,9 @@ fn mount_new(
     if kind == b"cgroup2" {
         return mount_groups(k, cx, &data, (at, flags, source));
     }
+    if kind == b"mqueue" && data.is_empty() {
+        return mount_queues(k, cx, at, flags, source);
+    }
     let (mut st, actor) = act(k, cx)?;
     let sb = match kind.as_slice() {
         b"tmpfs" | b"ramfs" => {
@@ -115,7 +118,7 @@ fn mount_new(
         b"devpts" => devpts::create(&mut st, &actor, devpts::Options::parse(&data)?)?,
         b"proc" if data.is_empty() => superblock::view(&mut st, &actor, proc_root)?,
         b"sysfs" if data.is_empty() => superblock::view(&mut st, &actor, views::sys_root())?,
-        b"proc" | b"sysfs" => return Err(Errno::EINVAL.into()),
+        b"proc" | b"sysfs" | b"mqueue" => return Err(Errno::EINVAL.into()),
         _ => return Err(Errno::ENODEV.into()),
     };
     let new = mount::whole(&mut st, &actor, sb, flags, source)?;
@@ -138,6 +141,15 @@ fn mount_groups(
     let top = k.groups.root();
     let sb = cgroupfs::mount(k, &actor, top, data)?;
     let new = mount::whole(&mut Store::of(k), &actor, sb, flags, source)?;
+    put(k, cx, new, at)
+}
+
+/// Mounts the message queues of the caller's ipc namespace.
+fn mount_queues(k: &mut Kernel, cx: &Cx, at: Pos, flags: MountFlags, source: &[u8]) -> Call {
+    let ns = ns::ipc::of_task(k, cx.task).ok_or(Errno::ESRCH)?;
+    let sb = ns::ipc::queue_instance(k, ns)?;
+    let (mut st, actor) = act(k, cx)?;
+    let new = mount::whole(&mut st, &actor, sb, flags, source)?;
     put(k, cx, new, at)
 }
 

@@ -1,9 +1,9 @@
 //! Opening (open(2)).
 
-use super::Line;
 use super::place::{
     FDCWD, access, act, allowed, caller, find, kept, making, parent_with, path, walk,
 };
+use super::{Line, mqueue};
 use crate::arena::Held;
 use crate::cgroup::DeviceUse;
 use crate::error::{Call, Errno, Stop};
@@ -217,8 +217,10 @@ fn make(
 ) -> Result<Held<FileId>, Stop> {
     let above = making(dir, Errno::EACCES)?;
     k.fs.writable(dir.mount)?;
-    if matches!(k.fs.super_of(dir.mount)?.kind, SuperKind::Devpts(_)) {
-        return Err(Errno::EACCES.into());
+    match k.fs.super_of(dir.mount)?.kind {
+        SuperKind::Devpts(_) => return Err(Errno::EACCES.into()),
+        SuperKind::Mqueue(_) => return mqueue::make(k, cx, dir, name, how.flags, how.mode, None),
+        _ => {}
     }
     let mode = how.mode & !files::context(k, cx.task)?.umask;
     let (mut st, actor) = act(k, cx)?;
@@ -318,7 +320,7 @@ fn open_inode(
             return Err(Errno::EISDIR.into());
         }
         Kind::Socket | Kind::Event => return Err(Errno::ENXIO.into()),
-        Kind::Dir(_) => Way::Plain,
+        Kind::Dir(_) | Kind::Queue(_) => Way::Plain,
         Kind::Regular(_) => Way::Regular,
         Kind::Fifo(_) => Way::Fifo,
         Kind::Device(device) => Way::Device(*device),
@@ -329,7 +331,7 @@ fn open_inode(
     let task = caller(k, cx)?;
     let who = access(&task.cred);
     let group = task.group.key();
-    if want & 2 != 0 && matches!(way, Way::Regular) {
+    if want & 2 != 0 && matches!(way, Way::Plain | Way::Regular) {
         k.fs.writable(mount)?;
     }
     inode.permit(&who, want)?;

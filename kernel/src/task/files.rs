@@ -5,6 +5,7 @@ use crate::Kernel;
 use crate::arena::{Arena, Held, Key};
 use crate::cgroup::{Charge, GroupId};
 use crate::error::{Errno, NoMem, Stop};
+use crate::fs::open::FileKind;
 use crate::fs::{self, FileId, Pos, Store, record};
 use crate::io;
 use alloc::vec::Vec;
@@ -161,6 +162,9 @@ pub fn name(id: FilesId) -> u64 {
 
 /// A descriptor was taken out of a table: the locks that the table had on its file go.
 fn closed(k: &mut Kernel, id: FilesId, file: Held<FileId>) {
+    if let Some(FileKind::Queue(queue)) = k.fs.files.get(file.key()).map(|f| &f.kind) {
+        io::queue::closed(k, *queue, id);
+    }
     if !k.fs.records.is_empty() {
         if let Some(node) = k.fs.files.get(file.key()).map(|f| f.at.pos().node) {
             record::closed(&mut Store::of(k), node, record::Owner::Table(name(id)));

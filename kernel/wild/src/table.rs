@@ -205,6 +205,12 @@ calls! {
     233 epoll_ctl: Fd Count Fd Event;
     234 tgkill: Pid Pid Signal;
     235 utimes: Path Time;
+    240 mq_open: Text OPEN Mode Buffer;
+    241 mq_unlink: Text;
+    242 mq_timedsend: Fd Buffer Length Count Time;
+    243 mq_timedreceive: Fd Buffer Length Buffer Time;
+    244 mq_notify: Fd Buffer;
+    245 mq_getsetattr: Fd Buffer Buffer;
     247 waitid: Count Pid Buffer WAIT Buffer;
     251 ioprio_set: Count Pid Number;
     252 ioprio_get: Count Pid;

@@ -37,8 +37,8 @@ usage: probe COMMAND
   confined PID...        what a program in a container can do to the outside, where those processes
                          are, one way to try a line
   ipc make|find|drop|hold KEY
-                         makes a segment of shared memory, tells whether it finds it, removes it; or
-                         makes it and waits for SIGTERM
+                         makes shared memory and a message queue, tells whether it finds them, removes
+                         them; or makes them and waits for SIGTERM
   wild --seed N --count M
                          so many system calls with wild arguments, as TAP
   cycle N                a container's life N times: nothing may be left over, as TAP

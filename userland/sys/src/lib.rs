@@ -24,6 +24,8 @@ pub mod memory;
 #[allow(unsafe_code)]
 pub mod messages;
 #[allow(unsafe_code)]
+pub mod mqueue;
+#[allow(unsafe_code)]
 pub mod own;
 #[allow(unsafe_code)]
 pub mod queue;

@@ -28,7 +28,53 @@ pub const SEGMENTS: &[Line] = &[
     (linux::__NR_shmctl, &[0, 0, 0], 0),
 ];
 
+// Records, behind those of others.
+/// struct mq_attr: four messages of 16 bytes; O_NONBLOCK.
+const SIZE: u64 = DATA + 0x1e00;
+const NONBLOCK: u64 = DATA + 0x1e20;
+/// struct sigevent: nothing is told.
+const SILENT: u64 = DATA + 0x1e60;
+const NAME: u64 = DATA + 0x1ea0;
+
+pub const RECORDS: &[(u64, &[u64])] = &[
+    (SIZE, &[0, 4, 16, 0]),
+    (NONBLOCK, &[0x800]),
+    (SILENT, &[0, 1 << 32]),
+    (NAME, &[0x0065_7565_7571]),
+];
+
+/// Message queues.
+pub const QUEUES: &[Line] = &[
+    (linux::__NR_mq_open, &[NAME, 0o102, 0o600, SIZE], 0),
+    (linux::__NR_mq_open, &[NAME, 0o302, 0o600, 0], 0),
+    (linux::__NR_mq_open, &[NAME, 0o4000, 0, 0], 0),
+    (linux::__NR_mq_timedreceive, &[4, OUT, 16, 0, 0], 0),
+    (linux::__NR_mq_timedsend, &[3, TEXT, 10, 1, 0], 0),
+    (linux::__NR_mq_timedsend, &[3, TEXT + 1, 9, 2, SHORT], 0),
+    (
+        linux::__NR_mq_timedreceive,
+        &[3, OUT, 16, OUT + 0x1000, SHORT],
+        OUT,
+    ),
+    (
+        linux::__NR_mq_getsetattr,
+        &[3, NONBLOCK, OUT + 0x2000],
+        OUT + 0x2018,
+    ),
+    (linux::__NR_read, &[3, OUT + 0x3000, 64], OUT + 0x3000),
+    (linux::__NR_mq_notify, &[3, SILENT], 0),
+    (linux::__NR_mq_timedreceive, &[3, OUT + 0x4000, 16, 0, 0], 0),
+    (linux::__NR_mq_timedsend, &[3, TEXT, 10, 0, 0], 0),
+    (linux::__NR_mq_notify, &[3, SILENT], 0),
+    (linux::__NR_mq_unlink, &[NAME], 0),
+    (linux::__NR_mq_open, &[NAME, 0, 0, 0], 0),
+];
+
 tours! {
+    queues_and_refused_charges: QUEUES Kind::Refusal;
+    queues_and_absent_memory: QUEUES Kind::Fault;
+    queues_and_waits: QUEUES Kind::Wait;
+    queues_and_signals: QUEUES Kind::Signal(WINCH);
     segments_and_refused_charges: SEGMENTS Kind::Refusal;
     segments_and_absent_memory: SEGMENTS Kind::Fault;
     segments_and_waits: SEGMENTS Kind::Wait;

@@ -101,6 +101,7 @@ fn data() -> Script {
         .chain(sockets::RECORDS)
         .chain(times::RECORDS)
         .chain(names::RECORDS)
+        .chain(ipc::RECORDS)
     {
         for (n, word) in (0..).zip(*words) {
             script = script.store(Arg::Is(*at + 8 * n), *word);

@@ -9,6 +9,7 @@ const TOURS: &[&[Line]] = &[
     files::FILES,
     files::PARTS,
     ipc::SEGMENTS,
+    ipc::QUEUES,
     names::NAMES,
     names::WAITING,
     process::PROCESS,

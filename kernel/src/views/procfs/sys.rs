@@ -30,6 +30,7 @@ pub(super) const FS_LINES: &[Line] = &[
     file("inode-nr", |k, _, _| {
         line(&alloc::format!("{}\t0", k.fs.inodes.len()))
     }),
+    dir("mqueue", Dir::SysMqueue),
     file("mount-max", |_, _, _| number(MOUNT_MAX)),
     file("nr_open", |_, _, _| number(limits::NR_OPEN as u32)),
     file("overflowgid", |_, _, _| number(OVERFLOW_ID)),

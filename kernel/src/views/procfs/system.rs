@@ -66,10 +66,14 @@ fn cmdline(_k: &mut Kernel, m: &mut dyn Machine, _node: ViewNode) -> Content {
 }
 
 fn filesystems(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {
-    Ok(
-        b"nodev\tsysfs\nnodev\tcgroup2\nnodev\ttmpfs\nnodev\tramfs\nnodev\tproc\nnodev\tdevpts\n"
-            .to_vec(),
-    )
+    let names = [
+        "sysfs", "cgroup2", "tmpfs", "ramfs", "proc", "devpts", "mqueue",
+    ];
+    let mut text = Text::default();
+    for name in names {
+        put!(text, "nodev\t{name}\n");
+    }
+    Ok(text.done()?)
 }
 
 fn devices(_k: &mut Kernel, _m: &mut dyn Machine, _node: ViewNode) -> Content {

@@ -1,6 +1,6 @@
 //! The tables of procfs: which directory has which names, and what they stand for.
 
-use super::{links, net, process, sys, system, sysvipc};
+use super::{links, net, process, sys, sys_ipc, system, sysvipc};
 use crate::error::Stop;
 use crate::fs::ViewNode;
 use crate::machine::Machine;
@@ -38,6 +38,7 @@ dirs! {
     Net net::LINES,
     Sys sys::LINES,
     SysFs sys::FS_LINES,
+    SysMqueue sys_ipc::MQUEUE_LINES,
     SysKernel sys::KERNEL_LINES,
     SysRandom sys::RANDOM_LINES,
     SysVm sys::VM_LINES,

@@ -23,6 +23,7 @@ mod memfds;
 mod memory;
 mod misc;
 mod mounting;
+mod mqueues;
 mod names;
 mod opening;
 mod pipes;
@@ -125,6 +126,7 @@ const AREAS: &[&[Case]] = &[
     epolls::CASES,
     polls::CASES,
     segments::CASES,
+    mqueues::CASES,
 ];
 
 /// Runs the case with this name, those of the area with this name, or all.

@@ -29,7 +29,7 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Runs `work` in a directory of a mount namespace of its own.
-fn among_own_mounts(work: impl FnOnce(&Path) -> Verdict) -> Verdict {
+pub(super) fn among_own_mounts(work: impl FnOnce(&Path) -> Verdict) -> Verdict {
     own_mounts().told("unshare")?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).told("private")?;
