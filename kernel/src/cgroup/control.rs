@@ -168,6 +168,9 @@ impl Groups {
         let Some(g) = self.arena.get_mut(group) else {
             return;
         };
+        if gone.contains(Controllers::CPUSET) {
+            g.cpuset = super::Cpuset::default();
+        }
         if gone.contains(Controllers::PIDS) {
             g.limits.tasks = u64::MAX;
             g.peak.tasks = g.usage.tasks;

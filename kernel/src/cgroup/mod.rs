@@ -46,6 +46,7 @@ struct Group {
     members: members::Members,
     control: control::Control,
     owners: attributes::Owners,
+    cpuset: Cpuset,
     /// How often what readers wait for has changed.
     changes: [u32; Noted::COUNT],
     /// Changes that the waiting were not told of yet.
@@ -90,10 +91,20 @@ impl Group {
             members: members::Members::default(),
             control: control::Control::default(),
             owners: attributes::Owners::default(),
+            cpuset: Cpuset::default(),
             changes: [0; Noted::COUNT],
             untold: false,
         }
     }
+}
+
+/// Whether a group says that it has the CPU and the memory node (`cpuset.cpus`, `cpuset.mems`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cpuset {
+    /// CPU 0.
+    pub cpus: bool,
+    /// Memory node 0.
+    pub mems: bool,
 }
 
 /// Options of the mounted tree (cgroup v2, "Mounting").
@@ -232,6 +243,18 @@ impl Groups {
     pub fn changes(&self, group: GroupId, what: Noted) -> u32 {
         let changes = self.arena.get(group).map(|g| &g.changes);
         changes.and_then(|c| c.get(what as usize)).map_or(0, |c| *c)
+    }
+
+    /// What a group says of CPUs and memory nodes.
+    pub fn cpuset(&self, group: GroupId) -> Cpuset {
+        self.arena.get(group).map(|g| g.cpuset).unwrap_or_default()
+    }
+
+    /// Sets that.
+    pub fn set_cpuset(&mut self, group: GroupId, cpuset: Cpuset) {
+        if let Some(g) = self.arena.get_mut(group) {
+            g.cpuset = cpuset;
+        }
     }
 
     /// A group's share of the CPU; `None` when the group is gone.

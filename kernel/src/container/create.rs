@@ -64,6 +64,7 @@ pub const FEATURES: FeatureSet = FeatureSet::of(&[
     Feature::NamespacePid,
     Feature::NamespaceMount,
     Feature::NamespaceIpc,
+    Feature::NamespaceCgroup,
     Feature::NamespaceUts,
     Feature::NamespaceJoin,
     Feature::MemoryLimit,

@@ -11,7 +11,7 @@ use crate::error::{Errno, Stop};
 use crate::fs::walk::{Found, Start, WalkFlags, walk};
 use crate::fs::{self, Access, Actor, HeldPos, InodeId, Location, MountId, Node, Pos, Store, Time};
 use crate::machine::Machine;
-use crate::ns::{self, IpcNsId, MountNsId, PidNsId, UtsNsId};
+use crate::ns::{self, CgroupNsId, IpcNsId, MountNsId, PidNsId, UtsNsId};
 use crate::task::ProcessId;
 use crate::views::Source;
 use crate::views::nsfs::{self, Namespace};
@@ -30,6 +30,8 @@ pub(super) enum Undo {
     UtsNs(Held<UtsNsId>),
     /// Let an ipc namespace go, and what is in it.
     IpcNs(Held<IpcNsId>),
+    /// Let a cgroup namespace go.
+    CgroupNs(Held<CgroupNsId>),
     /// Let a mount namespace go, and its tree with it.
     MountNs(Held<MountNsId>),
     /// Take a mount out of the tree, with all on it.
@@ -163,6 +165,7 @@ pub(super) fn undo(k: &mut Kernel, m: &mut dyn Machine, undo: Undo, made: &mut V
         Undo::PidNs(held) => ns::pid::release(k, held),
         Undo::UtsNs(held) => ns::uts::release(k, held),
         Undo::IpcNs(held) => ns::ipc::release(k, held),
+        Undo::CgroupNs(held) => ns::cgroup::release(k, held),
         Undo::MountNs(held) => ns::mount::release(k, held),
         Undo::Unmount(mount) => fs::mount::detach(&mut Store::of(k), mount),
         Undo::Unmake(keep) => unmake(k, m, made, keep),
@@ -260,6 +263,11 @@ fn namespace(
             keys.ipc = held.key();
             Undo::IpcNs(held)
         }
+        Kind::Cgroup => {
+            let held = ns::cgroup::create(k, group, group)?;
+            keys.cgroup = held.key();
+            Undo::CgroupNs(held)
+        }
         Kind::Mount => {
             let held = mounts::namespace(k, cx, id, work.runtime.root.pos(), outside.mount)?;
             keys.mount = held.key();
@@ -315,6 +323,10 @@ fn join(k: &mut Kernel, cx: &Cx, id: ContainerId, work: &mut Work, kind: Kind) -
         (Kind::Ipc, Namespace::Ipc(ipc)) => {
             keys.ipc = ipc;
             k.ns.ipc.hold(ipc).map(Undo::IpcNs)
+        }
+        (Kind::Cgroup, Namespace::Cgroup(cgroup)) => {
+            keys.cgroup = cgroup;
+            k.ns.cgroup.hold(cgroup).map(Undo::CgroupNs)
         }
         _ => return Err(named(Errno::EINVAL)),
     };

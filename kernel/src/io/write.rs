@@ -207,7 +207,7 @@ fn transfer(
         }
         FileKind::View(file) => {
             let node = file.node;
-            return to_view(k, cx, node, from);
+            return to_view(k, cx, id, node, from);
         }
         FileKind::Log(LogEnd::Device) => return to_log(k, cx, from),
         FileKind::Log(LogEnd::Proc) => return Err(Errno::EIO.into()),
@@ -477,13 +477,13 @@ fn to_device(
     Ok(())
 }
 
-fn to_view(k: &mut Kernel, cx: &mut Cx, node: ViewNode, from: From) -> Call {
+fn to_view(k: &mut Kernel, cx: &mut Cx, id: FileId, node: ViewNode, from: From) -> Call {
     let too_long = match node.view {
         View::Cgroup => Errno::E2BIG,
         _ => Errno::EINVAL,
     };
     let bytes = whole(k, cx, from, (VIEW_MAX, too_long))?;
-    views::write(k, cx, node, &bytes).map(|n| n as u64)
+    views::write_open(k, cx, id, &bytes).map(|n| n as u64)
 }
 
 /// Each write to /dev/kmsg is a line.

@@ -1,8 +1,9 @@
 //! Namespaces (namespaces(7)).
 //!
-//! pid, uts, ipc and mount namespaces are objects. Of the other kinds there is only the initial one:
+//! pid, uts, ipc, cgroup and mount namespaces are objects. Of the other kinds there is only the initial one:
 //! it shows in /proc/PID/ns, and making another is refused ([`refuse_missing`]).
 
+pub mod cgroup;
 pub mod ipc;
 pub mod mount;
 pub mod pid;
@@ -30,6 +31,8 @@ key! {
     UtsNsId
     /// An ipc namespace.
     IpcNsId
+    /// A cgroup namespace.
+    CgroupNsId
     /// A mount namespace.
     MountNsId
 }
@@ -60,6 +63,14 @@ pub struct UtsNs {
     pub hostname: Vec<u8>,
     /// At most 64 bytes.
     pub domainname: Vec<u8>,
+    /// Inode number in /proc/PID/ns.
+    pub inum: u32,
+}
+
+/// A cgroup namespace (cgroup_namespaces(7)).
+pub struct CgroupNs {
+    /// The group that is the root of the tree in it.
+    pub root: Held<GroupId>,
     /// Inode number in /proc/PID/ns.
     pub inum: u32,
 }
@@ -95,6 +106,8 @@ pub struct Namespaces {
     pub uts: Arena<UtsNsId, UtsNs>,
     /// ipc namespaces.
     pub ipc: Arena<IpcNsId, IpcNs>,
+    /// cgroup namespaces.
+    pub cgroup: Arena<CgroupNsId, CgroupNs>,
     /// mount namespaces.
     pub mount: Arena<MountNsId, MountNs>,
     /// Those the system started with; they stay for ever.
@@ -129,6 +142,7 @@ impl Namespaces {
             .len()
             .saturating_add(self.uts.len())
             .saturating_add(self.ipc.len())
+            .saturating_add(self.cgroup.len())
             .saturating_add(self.mount.len())
     }
 
@@ -167,8 +181,7 @@ pub const NEW_FLAGS: u32 = linux::CLONE_NEWNS
     | linux::CLONE_NEWNET;
 
 /// The kinds of which only the initial namespace exists.
-const MISSING: u32 =
-    linux::CLONE_NEWCGROUP | linux::CLONE_NEWUSER | linux::CLONE_NEWNET | linux::CLONE_NEWTIME;
+const MISSING: u32 = linux::CLONE_NEWUSER | linux::CLONE_NEWNET | linux::CLONE_NEWTIME;
 
 /// Makes the initial namespaces around the first mount, and gives the set of the first process.
 ///
@@ -181,6 +194,13 @@ pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, Stop> {
     let uts_charge = k.groups.charge(group, Arena::<UtsNsId, UtsNs>::COST)?;
     let queues = ipc::queue_mount(k, group)?;
     let ipc_charge = k.groups.charge(group, Arena::<IpcNsId, IpcNs>::COST)?;
+    let cgroup_charge = k
+        .groups
+        .charge(group, Arena::<CgroupNsId, CgroupNs>::COST)?;
+    let cgroup_ns = CgroupNs {
+        root: k.groups.hold(group),
+        inum: initial_inum::CGROUP,
+    };
     let mount_charge = k.groups.charge(group, Arena::<MountNsId, MountNs>::COST)?;
     let pid_ns = PidNs {
         inum: initial_inum::PID,
@@ -205,6 +225,7 @@ pub fn initial(k: &mut Kernel, root: Held<MountId>) -> Result<NsSet, Stop> {
         pid_for_children: k.ns.pid.insert(pid_ns, pid_charge),
         uts: k.ns.uts.insert(uts_ns, uts_charge),
         ipc: k.ns.ipc.insert(ipc_ns, ipc_charge),
+        cgroup: k.ns.cgroup.insert(cgroup_ns, cgroup_charge),
         mount: k.ns.mount.insert(mount_ns, mount_charge),
     };
     k.ns.initial = Some(set.share(&mut k.ns));

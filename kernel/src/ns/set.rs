@@ -1,6 +1,7 @@
 //! The set of namespaces a task is in: shared, copied for a child, given back.
 
-use super::{IpcNsId, MountNsId, Namespaces, PidNsId, UtsNsId, ipc, mount, pid, uts};
+use super::{CgroupNsId, IpcNsId, MountNsId, Namespaces, PidNsId, UtsNsId};
+use super::{cgroup, ipc, mount, pid, uts};
 use crate::Kernel;
 use crate::arena::Held;
 use crate::cgroup::GroupId;
@@ -18,6 +19,8 @@ pub struct NsSet {
     pub uts: Held<UtsNsId>,
     /// System V IPC and message queues.
     pub ipc: Held<IpcNsId>,
+    /// Where the tree of control groups begins for it.
+    pub cgroup: Held<CgroupNsId>,
     /// Its tree of mounts.
     pub mount: Held<MountNsId>,
 }
@@ -29,6 +32,7 @@ pub struct NsKeys {
     pub pid_for_children: PidNsId,
     pub uts: UtsNsId,
     pub ipc: IpcNsId,
+    pub cgroup: CgroupNsId,
     pub mount: MountNsId,
 }
 
@@ -39,6 +43,7 @@ impl NsSet {
             pid_for_children: self.pid_for_children.key(),
             uts: self.uts.key(),
             ipc: self.ipc.key(),
+            cgroup: self.cgroup.key(),
             mount: self.mount.key(),
         }
     }
@@ -49,6 +54,7 @@ impl NsSet {
             pid_for_children: ns.pid.share(&self.pid_for_children),
             uts: ns.uts.share(&self.uts),
             ipc: ns.ipc.share(&self.ipc),
+            cgroup: ns.cgroup.share(&self.cgroup),
             mount: ns.mount.share(&self.mount),
         }
     }
@@ -73,19 +79,22 @@ pub fn hold_set(k: &mut Kernel, keys: NsKeys) -> Result<NsSet, Errno> {
         ns.pid.hold(keys.pid_for_children),
         ns.uts.hold(keys.uts),
         ns.ipc.hold(keys.ipc),
+        ns.cgroup.hold(keys.cgroup),
         ns.mount.hold(keys.mount),
     );
     match held {
-        (Some(pid_for_children), Some(uts), Some(ipc), Some(mount)) => Ok(NsSet {
+        (Some(pid_for_children), Some(uts), Some(ipc), Some(cgroup), Some(mount)) => Ok(NsSet {
             pid_for_children,
             uts,
             ipc,
+            cgroup,
             mount,
         }),
-        (pid, uts, ipc, mount) => {
+        (pid, uts, ipc, cgroup, mount) => {
             pid.into_iter().for_each(|held| pid::release(k, held));
             uts.into_iter().for_each(|held| uts::release(k, held));
             ipc.into_iter().for_each(|held| ipc::release(k, held));
+            cgroup.into_iter().for_each(|held| cgroup::release(k, held));
             mount.into_iter().for_each(|held| mount::release(k, held));
             Err(Errno::ESRCH)
         }
@@ -97,6 +106,7 @@ pub fn release_set(k: &mut Kernel, set: NsSet) {
     pid::release(k, set.pid_for_children);
     uts::release(k, set.uts);
     ipc::release(k, set.ipc);
+    cgroup::release(k, set.cgroup);
     mount::release(k, set.mount);
 }
 
@@ -136,8 +146,9 @@ pub fn for_child(
     if new & linux::CLONE_NEWIPC != 0 && flags & linux::CLONE_SYSVSEM != 0 {
         return Err(Errno::EINVAL.into());
     }
+    let own = k.tasks.task(parent)?.group.key();
     let mut set = hold_set(k, keys)?;
-    match renew(k, &mut set, new, group) {
+    match renew(k, &mut set, new, group, own) {
         Ok(()) => Ok(set),
         Err(stop) => {
             release_set(k, set);
@@ -146,8 +157,14 @@ pub fn for_child(
     }
 }
 
-/// Replaces the namespaces of a set that `new` names.
-fn renew(k: &mut Kernel, set: &mut NsSet, new: u32, group: GroupId) -> Result<(), Stop> {
+/// Replaces the namespaces of a set that `new` names; `own` is the task's group.
+fn renew(
+    k: &mut Kernel,
+    set: &mut NsSet,
+    new: u32,
+    group: GroupId,
+    own: GroupId,
+) -> Result<(), Stop> {
     if new & linux::CLONE_NEWPID != 0 {
         let fresh = pid::create(k, set.pid_for_children.key(), group)?;
         pid::release(k, core::mem::replace(&mut set.pid_for_children, fresh));
@@ -159,6 +176,10 @@ fn renew(k: &mut Kernel, set: &mut NsSet, new: u32, group: GroupId) -> Result<()
     if new & linux::CLONE_NEWIPC != 0 {
         let fresh = ipc::create(k, group)?;
         ipc::release(k, core::mem::replace(&mut set.ipc, fresh));
+    }
+    if new & linux::CLONE_NEWCGROUP != 0 {
+        let fresh = cgroup::create(k, own, group)?;
+        cgroup::release(k, core::mem::replace(&mut set.cgroup, fresh));
     }
     if new & linux::CLONE_NEWNS != 0 {
         let fresh = mount::copy(k, set.mount.key(), group)?;

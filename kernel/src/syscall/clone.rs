@@ -1,10 +1,13 @@
 //! New processes and threads: fork, vfork, clone, clone3.
 
 use super::Line;
+use crate::cgroup::GroupId;
 use crate::error::{Call, Errno, Stop};
+use crate::fs::Node;
 use crate::machine::{PAGE, USER_END};
 use crate::mm::user;
-use crate::task::{fork, signal};
+use crate::task::{files, fork, signal};
+use crate::views::cgroupfs;
 use crate::wire::{get_u32, get_u64};
 use crate::{Cx, Kernel};
 use alloc::vec;
@@ -62,6 +65,7 @@ mod at {
     pub const TLS: usize = 56;
     pub const SET_TID: usize = 64;
     pub const SET_TID_SIZE: usize = 72;
+    pub const CGROUP: usize = 80;
     pub const FIRST: u64 = 64;
     pub const KNOWN: usize = 88;
 }
@@ -101,8 +105,17 @@ fn decode(k: &mut Kernel, cx: &mut Cx, record: &[u8]) -> Result<fork::Args, Stop
     }
     let set_tid = numbers(k, cx, set_tid, count)?;
     let clear = linux::CLONE_CLEAR_SIGHAND;
-    // CLONE_INTO_CGROUP, for one, is not there.
-    let flags32 = u32::try_from(flags & !clear).map_err(|_| Errno::EINVAL)?;
+    let into = linux::CLONE_INTO_CGROUP;
+    let flags32 = u32::try_from(flags & !(clear | into)).map_err(|_| Errno::EINVAL)?;
+    let group = match flags & into {
+        0 => None,
+        // Only who knows of the field can ask for it.
+        _ if field(at::CGROUP) > i32::MAX as u64 || record.len() < at::KNOWN => {
+            return Err(Errno::EINVAL.into());
+        }
+        _ if k.tasks.task(cx.task)?.draft.is_some() => None,
+        _ => Some(group_at(k, cx, field(at::CGROUP), flags32)?),
+    };
     let family = linux::CLONE_THREAD | linux::CLONE_PARENT;
     if flags32 & (linux::CLONE_DETACHED | linux::CSIGNAL) != 0
         || flags32 & family != 0 && exit_signal != 0
@@ -118,7 +131,20 @@ fn decode(k: &mut Kernel, cx: &mut Cx, record: &[u8]) -> Result<fork::Args, Stop
         tls: field(at::TLS),
         clear_handlers: flags & clear != 0,
         set_tid,
+        group,
     })
+}
+
+/// The control group whose directory a descriptor is, if the caller may make tasks in it.
+fn group_at(k: &Kernel, cx: &Cx, fd: u64, flags: u32) -> Result<GroupId, Errno> {
+    let file = k.fs.file(files::any_file(k, cx.task, fd)?)?;
+    let Node::View(node) = file.at.pos().node else {
+        return Err(Errno::EBADF);
+    };
+    let group = cgroupfs::group_of_directory(&k.groups, node)?;
+    let thread = flags & linux::CLONE_THREAD != 0;
+    cgroupfs::may_fork_into(k, cx.task, group, thread)?;
+    Ok(group)
 }
 
 /// The numbers that the child shall have.

@@ -138,7 +138,7 @@ fn mount_groups(
         group: caller(k, cx)?.group.key(),
         now: Time::now(cx.m),
     };
-    let top = k.groups.root();
+    let top = crate::ns::cgroup::root_for(k, cx.task);
     let sb = cgroupfs::mount(k, &actor, top, data)?;
     let new = mount::whole(&mut Store::of(k), &actor, sb, flags, source)?;
     put(k, cx, new, at)

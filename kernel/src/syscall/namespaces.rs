@@ -153,6 +153,10 @@ fn setns(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
             admin(k, cx.task)?;
             replace(k, cx.task, NsKeys { uts, ..keys })?;
         }
+        Namespace::Cgroup(cgroup) => {
+            admin(k, cx.task)?;
+            replace(k, cx.task, NsKeys { cgroup, ..keys })?;
+        }
         Namespace::Ipc(ipc) => {
             admin(k, cx.task)?;
             replace(k, cx.task, NsKeys { ipc, ..keys })?;

@@ -38,6 +38,8 @@ pub struct Args {
     pub clear_handlers: bool,
     /// Numbers that the child shall have, in its own pid namespace first and then outwards.
     pub set_tid: Vec<u32>,
+    /// The control group that it shall be in, permissions checked before; the parent's for none.
+    pub group: Option<GroupId>,
 }
 
 /// Flags that mean something here, or nothing anywhere: without a tracer CLONE_PTRACE and
@@ -244,7 +246,7 @@ fn fill(k: &mut Kernel, cx: &mut Cx, args: &Args, draft: &mut Draft) -> Result<(
         return fill_memory(k, cx, args, draft);
     }
     let parent = k.tasks.tasks.get(cx.task).ok_or(Errno::ESRCH)?;
-    let (group, process) = (parent.group.key(), parent.process);
+    let (group, process) = (args.group.unwrap_or(parent.group.key()), parent.process);
     let extra_groups = parent.cred.groups.len();
     check_count(k, cx.task, process)?;
     check_place(k, cx.task, process, args)?;
@@ -355,6 +357,9 @@ fn fill_memory(k: &mut Kernel, cx: &mut Cx, args: &Args, draft: &mut Draft) -> R
         None => k.spaces.hold(own).ok_or(Errno::ESRCH)?,
     };
     let mm = draft.mm.insert(mm).key();
+    if let Some(group) = args.group {
+        k.groups.may_host(group)?;
+    }
     // Where there is no room for a number there will be none: that is no error (clone(2)).
     if args.has(linux::CLONE_PARENT_SETTID) {
         match user::prepare(k, cx, args.parent_tid, 4) {
@@ -398,6 +403,11 @@ fn commit(k: &mut Kernel, cx: &mut Cx, args: &Args, draft: &mut Draft) -> Option
     }
     if let Some(out) = draft.parent_tid.take() {
         user::put(k, cx, &out, 0, &number.to_le_bytes());
+    }
+    if args.group.is_none() {
+        // The parent may have been moved between two turns.
+        let group = k.tasks.tasks.get(cx.task)?.group.key();
+        super::migrate::thread(k, task, group);
     }
     // What is left of the draft is nothing.
     Some((task, number))

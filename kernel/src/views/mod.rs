@@ -12,14 +12,16 @@ mod text;
 
 use crate::cgroup::Groups;
 use crate::error::{Errno, Stop};
+use crate::fs::open::FileKind;
 use crate::fs::walk::{Link, Views};
-use crate::fs::{Fs, View, ViewNode};
+use crate::fs::{FileId, Fs, View, ViewNode};
 use crate::mm::MmId;
 use crate::ns::Namespaces;
 use crate::task::{TaskId, Tasks};
 use crate::wait::WaitKey;
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
+use linux_raw_sys::general as linux;
 pub use nsfs::HeldNs;
 pub use procfs::{root as proc_root, root_of as proc_root_of, sys_root};
 pub use telling::{Cursor, Piece, Place, Telling, advance, bytes, piece, start};
@@ -61,6 +63,8 @@ pub enum Opened {
     Nothing,
     /// A namespace.
     Namespace(HeldNs),
+    /// Who opened a file of a control group.
+    Group(alloc::boxed::Box<cgroupfs::Opener>),
     /// An address space, not kept but remembered: the file ends when the process leaves it.
     Memory(Option<MmId>),
 }
@@ -166,7 +170,39 @@ pub fn write(k: &mut Kernel, cx: &mut Cx, node: ViewNode, bytes: &[u8]) -> Resul
     match node.view {
         View::Proc | View::Sys => procfs::write(k, cx, node, bytes),
         View::Ns => Err(Errno::EINVAL.into()),
-        View::Cgroup => cgroupfs::write(k, cx, node, bytes),
+        View::Cgroup => {
+            let Opened::Group(opener) = cgroupfs::open(k, cx, node, linux::O_WRONLY)? else {
+                return Err(Errno::EISDIR.into());
+            };
+            let done = cgroupfs::write(k, cx, &opener, node, bytes);
+            cgroupfs::close(k, *opener);
+            done
+        }
+    }
+}
+
+/// Writes to an open file of a view: what is checked may be who opened it.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_open(k: &mut Kernel, cx: &mut Cx, file: FileId, bytes: &[u8]) -> Result<usize, Stop> {
+    let FileKind::View(of) = &mut k.fs.file_mut(file)?.kind else {
+        return Err(Errno::EBADF.into());
+    };
+    let node = of.node;
+    match core::mem::replace(&mut of.opened, Opened::Nothing) {
+        Opened::Group(opener) => {
+            let done = cgroupfs::write(k, cx, &opener, node, bytes);
+            match k.fs.file_mut(file).map(|file| &mut file.kind) {
+                Ok(FileKind::View(of)) => of.opened = Opened::Group(opener),
+                _ => cgroupfs::close(k, *opener),
+            }
+            done
+        }
+        opened => {
+            of.opened = opened;
+            write(k, cx, node, bytes)
+        }
     }
 }
 
@@ -211,7 +247,7 @@ pub fn open(k: &mut Kernel, cx: &Cx, node: ViewNode, flags: u32) -> Result<Opene
     match node.view {
         View::Proc | View::Sys => procfs::open(&Source::by(k, cx.task), node, flags),
         View::Ns => nsfs::hold(k, node).map(Opened::Namespace),
-        View::Cgroup => cgroupfs::open(&Source::by(k, cx.task), node),
+        View::Cgroup => cgroupfs::open(k, cx, node, flags),
     }
 }
 
@@ -237,5 +273,6 @@ pub fn close(k: &mut Kernel, opened: Opened) {
     match opened {
         Opened::Nothing | Opened::Memory(_) => {}
         Opened::Namespace(held) => nsfs::release(k, held),
+        Opened::Group(opener) => cgroupfs::close(k, *opener),
     }
 }

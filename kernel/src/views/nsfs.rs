@@ -5,8 +5,8 @@ use crate::Kernel;
 use crate::arena::{Held, Key};
 use crate::error::Errno;
 use crate::fs::{View, ViewNode};
-use crate::ns::{IpcNsId, MountNsId, NsKeys, PidNsId, UtsNsId};
-use crate::ns::{initial_inum, ipc, mount, pid, uts};
+use crate::ns::{CgroupNsId, IpcNsId, MountNsId, NsKeys, PidNsId, UtsNsId};
+use crate::ns::{cgroup, initial_inum, ipc, mount, pid, uts};
 
 /// A kind of namespace; the value is the `kind` of its node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +68,8 @@ pub enum Namespace {
     Uts(UtsNsId),
     /// An ipc namespace.
     Ipc(IpcNsId),
+    /// A cgroup namespace.
+    Cgroup(CgroupNsId),
     /// A mount namespace.
     Mount(MountNsId),
     /// One of a kind of which there is only the initial one.
@@ -81,6 +83,7 @@ pub enum HeldNs {
     Pid(Held<PidNsId>),
     Uts(Held<UtsNsId>),
     Ipc(Held<IpcNsId>),
+    Cgroup(Held<CgroupNsId>),
     Mount(Held<MountNsId>),
     Only,
 }
@@ -104,6 +107,7 @@ pub fn node_of(kind: Kind, keys: NsKeys, own_pid: PidNsId) -> ViewNode {
             Kind::Pid => pack(own_pid),
             Kind::Uts => pack(keys.uts),
             Kind::Ipc => pack(keys.ipc),
+            Kind::Cgroup => pack(keys.cgroup),
             Kind::Mount => pack(keys.mount),
             _ => 0,
         },
@@ -134,6 +138,7 @@ pub fn namespace(node: ViewNode) -> Result<Namespace, Errno> {
         Kind::Pid => Namespace::Pid(unpack(node.object)),
         Kind::Uts => Namespace::Uts(unpack(node.object)),
         Kind::Ipc => Namespace::Ipc(unpack(node.object)),
+        Kind::Cgroup => Namespace::Cgroup(unpack(node.object)),
         Kind::Mount => Namespace::Mount(unpack(node.object)),
         kind => Namespace::Only(kind),
     })
@@ -148,6 +153,7 @@ pub fn inum(s: &Source, node: ViewNode) -> Result<u32, Errno> {
         Namespace::Pid(id) => s.ns.pid.get(id).map(|ns| ns.inum),
         Namespace::Uts(id) => s.ns.uts.get(id).map(|ns| ns.inum),
         Namespace::Ipc(id) => s.ns.ipc.get(id).map(|ns| ns.inum),
+        Namespace::Cgroup(id) => s.ns.cgroup.get(id).map(|ns| ns.inum),
         Namespace::Mount(id) => s.ns.mount.get(id).map(|ns| ns.inum),
         Namespace::Only(kind) => only(kind),
     };
@@ -158,9 +164,8 @@ fn only(kind: Kind) -> Option<u32> {
     Some(match kind {
         Kind::User => initial_inum::USER,
         Kind::Net => initial_inum::NET,
-        Kind::Cgroup => initial_inum::CGROUP,
         Kind::Time => initial_inum::TIME,
-        Kind::Pid | Kind::Uts | Kind::Ipc | Kind::Mount => return None,
+        Kind::Pid | Kind::Uts | Kind::Ipc | Kind::Cgroup | Kind::Mount => return None,
     })
 }
 
@@ -182,6 +187,7 @@ pub(super) fn hold(k: &mut Kernel, node: ViewNode) -> Result<HeldNs, Errno> {
         Namespace::Pid(id) => k.ns.pid.hold(id).map(HeldNs::Pid),
         Namespace::Uts(id) => k.ns.uts.hold(id).map(HeldNs::Uts),
         Namespace::Ipc(id) => k.ns.ipc.hold(id).map(HeldNs::Ipc),
+        Namespace::Cgroup(id) => k.ns.cgroup.hold(id).map(HeldNs::Cgroup),
         Namespace::Mount(id) => k.ns.mount.hold(id).map(HeldNs::Mount),
         Namespace::Only(_) => Some(HeldNs::Only),
     };
@@ -194,6 +200,7 @@ pub(super) fn release(k: &mut Kernel, held: HeldNs) {
         HeldNs::Pid(held) => pid::release(k, held),
         HeldNs::Uts(held) => uts::release(k, held),
         HeldNs::Ipc(held) => ipc::release(k, held),
+        HeldNs::Cgroup(held) => cgroup::release(k, held),
         HeldNs::Mount(held) => mount::release(k, held),
         HeldNs::Only => {}
     }

@@ -21,14 +21,15 @@ pub(super) const FILES: &[File] = &[
         .stored(set_max_descendants)
         .on(Where::Everywhere),
     File::long("cgroup.procs", members::processes)
-        .stored(|k, cx, group, text| members::enter(k, cx, group, text, Whole::Process))
+        .members(Whole::Process)
         .on(Where::Everywhere),
     File::new("cgroup.stat", stat).on(Where::Everywhere),
     File::new("cgroup.subtree_control", subtree_control)
         .stored(set_subtree_control)
-        .on(Where::Everywhere),
+        .on(Where::Everywhere)
+        .delegated(),
     File::long("cgroup.threads", members::threads)
-        .stored(|k, cx, group, text| members::enter(k, cx, group, text, Whole::Thread))
+        .members(Whole::Thread)
         .on(Where::Everywhere),
     File::new("cgroup.type", kind).stored(set_kind),
 ];

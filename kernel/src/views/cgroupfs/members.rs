@@ -4,7 +4,6 @@ use super::{attributes, number, table};
 use crate::cgroup::{GroupId, Type};
 use crate::error::{Errno, Stop};
 use crate::fs::{Access, inode};
-use crate::task::cred::access;
 use crate::task::{RunState, TaskId, migrate, pid};
 use crate::views::nsfs::{pack, unpack};
 use crate::views::telling::{Cursor, Piece};
@@ -119,13 +118,14 @@ fn named(k: &Kernel, cx: &Cx, text: &str) -> Result<TaskId, Errno> {
     }
 }
 
-/// Moves whom a program named into a group.
+/// Moves whom a program named into a group; `who` opened the file, in a namespace whose root is
+/// `top`.
 pub(super) fn enter(
     k: &mut Kernel,
     cx: &mut Cx,
-    to: GroupId,
-    text: &str,
-    whole: Whole,
+    (to, text, whole): (GroupId, &str, Whole),
+    who: &Access,
+    top: GroupId,
 ) -> Result<(), Stop> {
     let task = named(k, cx, text)?;
     let process = k.tasks.task(task)?.process;
@@ -133,8 +133,7 @@ pub(super) fn enter(
         Whole::Process => k.tasks.group_of(process).ok_or(Errno::ESRCH)?,
         Whole::Thread => k.tasks.task(task)?.group.key(),
     };
-    let who = access(&k.tasks.task(cx.task)?.cred);
-    may_move(k, &who, from, to)?;
+    may_move(k, who, top, from, to)?;
     if whole == Whole::Thread && k.groups.domain(from) != k.groups.domain(to) {
         return Err(Errno::EOPNOTSUPP.into());
     }
@@ -151,20 +150,45 @@ pub(super) fn enter(
 }
 
 /// Whether somebody may move tasks from one group to another: who may write `cgroup.procs` of the
-/// group above both (cgroup v2, "Delegation Containment").
+/// group above both (cgroup v2, "Delegation Containment"). `top` is the root of its namespace.
 ///
 /// # Errors
-/// EACCES; ENODEV, EOPNOTSUPP and EBUSY where there can be no tasks.
-pub fn may_move(k: &Kernel, who: &Access, from: GroupId, to: GroupId) -> Result<(), Errno> {
+/// EACCES; ENOENT when it does not see both groups, with `nsdelegate`; ENODEV, EOPNOTSUPP and EBUSY where there can be no tasks.
+fn may_move(
+    k: &Kernel,
+    who: &Access,
+    top: GroupId,
+    from: GroupId,
+    to: GroupId,
+) -> Result<(), Errno> {
     may_write(k, who, k.groups.common(from, to))?;
+    let sees = |group| k.groups.within(group, top);
+    if k.groups.options.nsdelegate && !(sees(from) && sees(to)) {
+        return Err(Errno::ENOENT);
+    }
     k.groups.may_host(to)
+}
+
+/// Whether a task may make another in a group (clone(2), CLONE_INTO_CGROUP).
+///
+/// # Errors
+/// As [`may_move`]; EOPNOTSUPP for a thread in another domain than its process.
+pub fn may_fork_into(k: &Kernel, by: TaskId, to: GroupId, thread: bool) -> Result<(), Errno> {
+    let task = k.tasks.task(by)?;
+    let (who, from) = (crate::task::cred::access(&task.cred), task.group.key());
+    may_write(k, &who, to)?;
+    may_move(k, &who, ns::cgroup::root_for(k, by), from, to)?;
+    match thread && k.groups.domain(from) != k.groups.domain(to) {
+        true => Err(Errno::EOPNOTSUPP),
+        false => Ok(()),
+    }
 }
 
 /// Whether somebody may write `cgroup.procs` of a group.
 ///
 /// # Errors
 /// EACCES; ENODEV when it is removed.
-pub fn may_write(k: &Kernel, who: &Access, group: GroupId) -> Result<(), Errno> {
+fn may_write(k: &Kernel, who: &Access, group: GroupId) -> Result<(), Errno> {
     let file = table::named(b"cgroup.procs").ok_or(Errno::ENODEV)?;
     let node = crate::fs::ViewNode {
         kind: file.kind,

@@ -17,20 +17,25 @@ mod table;
 
 pub use change::{Change, change, make, may_truncate, refuse_unlink, remove, victim};
 
+pub use members::may_fork_into;
 pub use mounting::mount;
 
 use super::nsfs::{pack, unpack};
 use super::telling::{Cursor, Piece};
 use super::text::Text;
 use super::{Entry, Opened, Source};
-use crate::cgroup::{Attributes, Controllers, GroupId, Groups};
+use crate::arena::Held;
+use crate::cgroup::{Attributes, Charge, Controllers, GroupId, Groups};
 use crate::error::{Errno, Stop};
-use crate::fs::{Node, View, ViewNode};
+use crate::fs::{Access, Node, View, ViewNode};
 use crate::machine::Machine;
+use crate::ns::{self, CgroupNsId};
+use crate::task::cred::access;
 use crate::{Cx, Kernel};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
-use table::{Numbered, Read, Where};
+use table::{Numbered, Read, Take, Where};
 
 /// The directory of a group.
 pub fn directory(group: GroupId) -> ViewNode {
@@ -224,10 +229,72 @@ pub(super) fn entries(
     Ok(entries)
 }
 
-pub(super) fn open(s: &Source, node: ViewNode) -> Result<Opened, Errno> {
-    match node.kind {
-        0 => Ok(Opened::Nothing),
-        _ => file(s.groups, node).map(|_| Opened::Nothing),
+/// Who opened a file of a group: what counts when it is written, whoever writes.
+#[derive(Debug)]
+pub struct Opener {
+    /// Its cgroup namespace.
+    ns: Held<CgroupNsId>,
+    cred: OpenerCred,
+    /// Pays for its supplementary groups.
+    charge: Option<Charge>,
+}
+
+#[derive(Debug)]
+struct OpenerCred {
+    uid: u32,
+    gid: u32,
+    groups: Vec<u32>,
+    caps: u64,
+}
+
+impl Opener {
+    /// For permission checks.
+    fn access(&self) -> Access<'_> {
+        Access {
+            uid: self.cred.uid,
+            gid: self.cred.gid,
+            groups: &self.cred.groups,
+            caps: self.cred.caps,
+        }
+    }
+}
+
+pub(super) fn open(k: &mut Kernel, cx: &Cx, node: ViewNode, flags: u32) -> Result<Opened, Errno> {
+    if node.kind == 0 {
+        return Ok(Opened::Nothing);
+    }
+    let (_, of) = file(&k.groups, node)?;
+    let task = k.tasks.task(cx.task)?;
+    let who = access(&task.cred);
+    // Only who puts others into groups is asked later who it is.
+    let reads = flags & linux::O_ACCMODE == linux::O_RDONLY;
+    let groups = match of.file.take {
+        Take::Member(_) if !reads => who.groups,
+        _ => &[],
+    };
+    let cred = OpenerCred {
+        uid: who.uid,
+        gid: who.gid,
+        groups: groups.to_vec(),
+        caps: who.caps,
+    };
+    let ns = task.ns.as_ref().ok_or(Errno::ESRCH)?.cgroup.key();
+    let (group, bytes) = (task.group.key(), groups.len() as u32 * 4);
+    let charge = match bytes {
+        0 => None,
+        _ => Some(k.groups.charge(group, bytes).map_err(|_| Errno::ENOMEM)?),
+    };
+    let Some(ns) = k.ns.cgroup.hold(ns) else {
+        charge.into_iter().for_each(|c| k.groups.give_back(c));
+        return Err(Errno::ESRCH);
+    };
+    Ok(Opened::Group(Box::new(Opener { ns, cred, charge })))
+}
+
+pub(super) fn close(k: &mut Kernel, opener: Opener) {
+    ns::cgroup::release(k, opener.ns);
+    if let Some(charge) = opener.charge {
+        k.groups.give_back(charge);
     }
 }
 
@@ -261,6 +328,7 @@ pub fn changes(groups: &Groups, node: ViewNode) -> Option<(GroupId, u32)> {
 pub(super) fn write(
     k: &mut Kernel,
     cx: &mut Cx,
+    opener: &Opener,
     node: ViewNode,
     bytes: &[u8],
 ) -> Result<usize, Stop> {
@@ -268,10 +336,24 @@ pub(super) fn write(
     if bytes.is_empty() {
         return Ok(0);
     }
-    let store = of.file.store.ok_or(Errno::EINVAL)?;
+    let top =
+        k.ns.cgroup
+            .get(opener.ns.key())
+            .ok_or(Errno::ESRCH)?
+            .root
+            .key();
+    // What a namespace was given is for those outside to set (cgroup v2, "Model of Delegation").
+    let border = k.groups.options.nsdelegate && top == group && top != k.groups.root();
+    if border && !of.file.delegated {
+        return Err(Errno::EPERM.into());
+    }
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     let text = bytes.get(..end).unwrap_or(bytes);
     let text = ::core::str::from_utf8(text).map_err(|_| Errno::EINVAL)?;
-    store(k, cx, group, text)?;
+    match of.file.take {
+        Take::Value(store) => store(k, cx, group, text)?,
+        Take::Member(whole) => members::enter(k, cx, (group, text, whole), &opener.access(), top)?,
+        Take::Nothing => return Err(Errno::EINVAL.into()),
+    }
     Ok(bytes.len())
 }

@@ -1,5 +1,6 @@
 //! What files a group has: a table for what every group has, and one for each controller.
 
+use super::members::Whole;
 use super::{core, cpu, cpuset, io, memory, pids};
 use crate::cgroup::{Controllers, GroupId, Noted};
 use crate::error::Stop;
@@ -30,13 +31,24 @@ pub(super) enum Read {
     Pieces(Tell),
 }
 
+/// What is written to a file.
+#[derive(Clone, Copy)]
+pub(super) enum Take {
+    Nothing,
+    Value(Store),
+    /// Who shall come into the group.
+    Member(Whole),
+}
+
 /// A file of a group.
 pub(super) struct File {
     pub(super) name: &'static str,
     pub(super) mode: u32,
     pub(super) place: Where,
     pub(super) read: Read,
-    pub(super) store: Option<Store>,
+    pub(super) take: Take,
+    /// It can be written from inside at the root of a cgroup namespace, whatever is delegated.
+    pub(super) delegated: bool,
     /// What changes of it wake those who poll it.
     pub(super) noted: Option<Noted>,
 }
@@ -48,7 +60,8 @@ impl File {
             mode: 0o444,
             place: Where::BelowRoot,
             read: Read::Whole(show),
-            store: None,
+            take: Take::Nothing,
+            delegated: false,
             noted: None,
         }
     }
@@ -59,7 +72,8 @@ impl File {
             mode: 0o444,
             place: Where::BelowRoot,
             read: Read::Pieces(tell),
-            store: None,
+            take: Take::Nothing,
+            delegated: false,
             noted: None,
         }
     }
@@ -71,7 +85,8 @@ impl File {
             mode: 0o200,
             place: Where::BelowRoot,
             read: Read::Nothing,
-            store: Some(store),
+            take: Take::Value(store),
+            delegated: false,
             noted: None,
         }
     }
@@ -79,7 +94,24 @@ impl File {
     pub(super) const fn stored(self, store: Store) -> File {
         File {
             mode: 0o644,
-            store: Some(store),
+            take: Take::Value(store),
+            ..self
+        }
+    }
+
+    /// It takes the numbers of members, also from inside at the root of a namespace.
+    pub(super) const fn members(self, whole: Whole) -> File {
+        File {
+            mode: 0o644,
+            take: Take::Member(whole),
+            delegated: true,
+            ..self
+        }
+    }
+
+    pub(super) const fn delegated(self) -> File {
+        File {
+            delegated: true,
             ..self
         }
     }

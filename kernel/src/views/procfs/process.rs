@@ -7,6 +7,7 @@ use super::{figures, login, maps, memory, mounts, oom, smaps, stat, status};
 use crate::error::{Errno, Stop};
 use crate::fs::ViewNode;
 use crate::machine::Machine;
+use crate::ns::cgroup;
 use crate::views::Source;
 use crate::views::text::{Text, put};
 use crate::{Cx, Kernel};
@@ -16,7 +17,7 @@ use alloc::vec::Vec;
 pub(super) const LINES: &[Line] = &[
     dir("attr", Dir::Attr),
     AUXV,
-    file("cgroup", cgroup),
+    file("cgroup", place),
     long("cmdline", memory::cmdline),
     writable("comm", comm, set_comm),
     link("cwd", Target::Cwd),
@@ -55,7 +56,7 @@ pub(super) const LINES: &[Line] = &[
 pub(super) const THREAD_LINES: &[Line] = &[
     dir("attr", Dir::Attr),
     AUXV,
-    file("cgroup", cgroup),
+    file("cgroup", place),
     long("cmdline", memory::cmdline),
     writable("comm", comm, set_comm),
     link("cwd", Target::Cwd),
@@ -141,13 +142,15 @@ fn fixed(k: &Kernel, node: ViewNode, text: &str) -> Content {
     Ok(text.as_bytes().to_vec())
 }
 
-/// There is one hierarchy.
-fn cgroup(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
+/// There is one hierarchy, told as the reader's namespace sees it (cgroup_namespaces(7)).
+fn place(k: &mut Kernel, _m: &mut dyn Machine, node: ViewNode) -> Content {
     let s = Source::of(k);
     let group = Subject::of(&s, node)?.task(&s)?.group.key();
     let mut text = Text::default();
     text.push(b"0::");
-    text.push(&k.groups.path(group, k.groups.root()));
+    let top = k.sched.current.map(|reader| cgroup::root_for(k, reader));
+    let top = top.unwrap_or(k.groups.root());
+    text.push(&k.groups.path(group, top));
     text.push(b"\n");
     Ok(text.done()?)
 }
