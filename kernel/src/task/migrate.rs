@@ -13,10 +13,13 @@ use linux_raw_sys::general as linux;
 /// Moves a thread into a group: it counts there from now on. What memory it has stays where it is
 /// charged (cgroup v2, "Memory Ownership").
 pub fn thread(k: &mut Kernel, id: TaskId, to: GroupId) {
-    control::moved(k, id, |k| change_group(k, id, to));
+    let from = k.tasks.tasks.get(id).map(|task| task.group.key());
+    if from.is_some_and(|from| from != to) {
+        control::moved(k, id, |k| join(k, id, to));
+    }
 }
 
-fn change_group(k: &mut Kernel, id: TaskId, to: GroupId) {
+fn join(k: &mut Kernel, id: TaskId, to: GroupId) {
     let held = k.groups.hold(to);
     let Some(task) = k.tasks.tasks.get_mut(id) else {
         return k.groups.release(held);
@@ -24,13 +27,11 @@ fn change_group(k: &mut Kernel, id: TaskId, to: GroupId) {
     let alive = task.state != RunState::Dead;
     let old = core::mem::replace(&mut task.group, held);
     let from = old.key();
-    if from != to {
-        match alive {
-            true => k.groups.migrate(id, from, to),
-            false => {
-                k.groups.charge_joining(to);
-                k.groups.give_back_task(from);
-            }
+    match alive {
+        true => k.groups.migrate(id, from, to),
+        false => {
+            k.groups.charge_joining(to);
+            k.groups.give_back_task(from);
         }
     }
     k.groups.release(old);

@@ -67,7 +67,14 @@ pub(super) const TOPOLOGY_LINES: &[Line] = &[
 /// Where control groups are to be mounted.
 pub(super) const FS_LINES: &[Line] = &[dir("cgroup", Dir::SysfsCgroup)];
 
-pub(super) const KERNEL_LINES: &[Line] = &[dir("mm", Dir::SysfsMm)];
+pub(super) const KERNEL_LINES: &[Line] =
+    &[dir("cgroup", Dir::SysfsCgroups), dir("mm", Dir::SysfsMm)];
+
+/// What a control group is given away with, and how its tree can be mounted (cgroup v2).
+pub(super) const CGROUP_LINES: &[Line] = &[
+    says!("delegate" "cgroup.procs\ncgroup.threads\ncgroup.subtree_control"),
+    says!("features" "nsdelegate\nmemory_recursiveprot"),
+];
 
 pub(super) const MM_LINES: &[Line] = &[dir("transparent_hugepage", Dir::SysfsHugepages)];
 

@@ -6,13 +6,15 @@ use super::table::{File, Where};
 use crate::cgroup::{Controllers, GroupId, Noted, Type, UNBOUNDED};
 use crate::error::{Errno, Stop};
 use crate::machine::Machine;
+use crate::sched::control;
 use crate::views::text::{Text, put};
-use crate::{Cx, Kernel, sched};
+use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 
 pub(super) const FILES: &[File] = &[
     File::new("cgroup.controllers", controllers).on(Where::Everywhere),
     File::new("cgroup.events", events).noted(Noted::Events),
+    File::new("cgroup.freeze", freeze).stored(set_freeze),
     File::action("cgroup.kill", members::kill),
     File::new("cgroup.max.depth", max_depth)
         .stored(set_max_depth)
@@ -92,7 +94,7 @@ fn set_subtree_control(k: &mut Kernel, cx: &mut Cx, group: GroupId, text: &str) 
 fn reset_cpu(k: &mut Kernel, group: GroupId) {
     let children: Vec<GroupId> = k.groups.children(group, None).map(|c| c.1).collect();
     for child in children {
-        sched::control::reset(k, child);
+        control::reset(k, child);
     }
 }
 
@@ -102,7 +104,34 @@ fn events(k: &mut Kernel, _m: &mut dyn Machine, group: GroupId, text: &mut Text)
         "populated {}\n",
         u8::from(k.groups.is_populated(group))
     );
-    put!(text, "frozen 0\n");
+    put!(text, "frozen {}\n", u8::from(control::is_frozen(k, group)));
+    Ok(())
+}
+
+fn freeze(k: &mut Kernel, _m: &mut dyn Machine, group: GroupId, text: &mut Text) -> Done {
+    let frozen = k.groups.cpu(group).is_some_and(|cpu| cpu.frozen);
+    put!(text, "{}\n", u8::from(frozen));
+    Ok(())
+}
+
+/// Whoever is in a frozen group, or below it, runs no more until it is let go on. Readers of
+/// `cgroup.events` hear of it in every group that it makes a difference to.
+fn set_freeze(k: &mut Kernel, _cx: &mut Cx, group: GroupId, text: &str) -> Done {
+    let frozen = match number::int(number::strip(text))? {
+        0 => false,
+        1 => true,
+        _ => return Err(Errno::ERANGE.into()),
+    };
+    let before = control::is_frozen(k, group);
+    control::set_frozen(k, group, frozen);
+    let mut next = Some(group).filter(|_| before != control::is_frozen(k, group));
+    while let Some(at) = next {
+        // Those below that are frozen themselves stay as they are.
+        if at == group || k.groups.cpu(at).is_some_and(|cpu| !cpu.frozen) {
+            k.groups.note(at, Noted::Events);
+        }
+        next = k.groups.next_below(group, at);
+    }
     Ok(())
 }
 

@@ -56,6 +56,7 @@ dirs! {
     SysfsFs sysfs::FS_LINES,
     SysfsCgroup &[],
     SysfsKernel sysfs::KERNEL_LINES,
+    SysfsCgroups sysfs::CGROUP_LINES,
     SysfsMm sysfs::MM_LINES,
     SysfsHugepages sysfs::HUGEPAGE_LINES,
 }
