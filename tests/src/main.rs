@@ -11,6 +11,7 @@ mod boot;
 mod case;
 mod container;
 mod costs;
+mod cpu;
 mod door;
 mod failure;
 mod faults;
@@ -58,6 +59,7 @@ fn cases() -> Vec<Case> {
         procfs::cases(),
         scripts::cases(),
         costs::cases(),
+        cpu::cases(),
     ]
     .concat()
 }

@@ -4,7 +4,7 @@ use super::Line;
 use super::time::timespec;
 use crate::error::{Call, Errno};
 use crate::mm::user;
-use crate::sched::SLICE;
+use crate::sched::{SLICE, control};
 use crate::task::{TaskId, limits, pid};
 use crate::{Cx, Kernel, ns};
 use alloc::vec::Vec;
@@ -125,7 +125,11 @@ fn sched_setscheduler(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
         _ => return Err(Errno::EINVAL.into()),
     }
     check_owner(k, cx, task)?;
-    k.tasks.task_mut(task)?.policy = policy as u8;
+    control::reweighed(k, task, |k| {
+        if let Some(task) = k.tasks.tasks.get_mut(task) {
+            task.policy = policy as u8;
+        }
+    });
     Ok(0)
 }
 
@@ -203,7 +207,11 @@ fn setpriority(k: &mut Kernel, cx: &mut Cx, args: &[u64; 6]) -> Call {
     for target in targets {
         match may_renice(k, cx, target, nice) {
             Ok(()) => {
-                k.tasks.task_mut(target)?.nice = nice;
+                control::reweighed(k, target, |k| {
+                    if let Some(task) = k.tasks.tasks.get_mut(target) {
+                        task.nice = nice;
+                    }
+                });
                 result = result.or(Ok(0));
             }
             Err(errno) => result = Err(errno),
