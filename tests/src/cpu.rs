@@ -76,25 +76,33 @@ fn quota_and_weights(door: &Door) -> Result<(), Failure> {
 
 fn files(door: &Door) -> Result<(), Failure> {
     let script = format!(
-        "{TOOLS} cd a; all() {{ cat cpu.weight cpu.weight.nice cpu.idle cpu.max cpu.max.burst; }}; all; \
-         try() {{ f=$1; shift; for v in \"$@\"; do printf \"$v\" 2>/dev/null >$f && echo $f $? \"$v\" || echo $f refused \"$v\"; done; }}; \
-         write() {{ printf \"$2\" 2>&1 >$1 | sed 's/.*: //'; }}; \
-         for f in cpu.weight cpu.weight.nice cpu.idle cpu.max cpu.max.burst; do echo $f; \
-         for v in '\\n' -1 0 +7x 1.5 '1 2' 99999999999999999999 '\\0001'; do write $f \"$v\"; done; done; \
-         for v in 0 10001; do write cpu.weight $v; done; for v in -21 20; do write cpu.weight.nice $v; done; write cpu.idle 2; \
-         for v in 999 '1000 999' '1000 1000001' maximal '18446744073709551 100000'; do write cpu.max \"$v\"; done; \
-         echo 5000 >cpu.max; write cpu.max.burst 5001; all; \
-         echo 10000 50000 >cpu.max; echo 0x1388 >cpu.max.burst; echo ' 200 ' >cpu.weight; all; echo -5 >cpu.weight.nice; \
-         cat cpu.weight cpu.weight.nice; echo 1 >cpu.idle; write cpu.weight 5; cat cpu.weight cpu.idle; echo 0 >cpu.idle; cat cpu.weight; \
-         cd ..; echo -cpu >cgroup.subtree_control; ls a | grep cpu; echo +cpu >cgroup.subtree_control; cat a/cpu.max a/cpu.weight; leave"
+        "{TOOLS} cd a; all() {{ echo $(cat cpu.weight cpu.weight.nice cpu.idle cpu.max cpu.max.burst); }}; all; \
+         write() {{ f=$1; shift; for v in \"$@\"; do case $(echo -en \"$v\" 2>&1 >$f) in '') echo -n .;; *Invalid*) echo -n I;; \
+         *range*) echo -n R;; *) echo -n '?';; esac; done; echo \" $f\"; }}; \
+         for f in cpu.weight cpu.weight.nice cpu.idle cpu.max cpu.max.burst; do \
+         write $f '\n' -1 0 +7x 1.5 '1 2' 99999999999999999999 '\\0001'; done; \
+         write cpu.weight 0 10001; write cpu.weight.nice -21 20; write cpu.idle 2; \
+         write cpu.max 999 '1000 999' '1000 1000001' maximal '18446744073709551 100000'; all; \
+         write cpu.max 5000; write cpu.max.burst 5001 5000; all; \
+         write cpu.max '10000 50000'; write cpu.max.burst 0x1388; write cpu.max 4999; write cpu.weight ' 200 '; all; \
+         write cpu.weight.nice -5; all; write cpu.idle 1; write cpu.weight 5; all; write cpu.idle 0; all; \
+         cd ..; echo -cpu >cgroup.subtree_control; ls a | grep cpu; echo +cpu >cgroup.subtree_control; cd a; all; leave"
     );
     let outcome = door
         .machine()
         .timeout(60)
         .run(&["/bin/sh", "-c", &script])?;
-    eprintln!("{}", outcome.stdout());
-    outcome.code(0)?.done()
+    outcome.code(0)?.stdout_is(FILES)?.done()
 }
+
+/// What [`files`] prints: for each value written `.` when it was taken, `I` for EINVAL, `R` for ERANGE; between, all values.
+const FILES: &str = "100 0 0 max 100000 0\n\
+    IIRIIIRI cpu.weight\nI..IIIRI cpu.weight.nice\nII.IIIRI cpu.idle\nIIIIIIII cpu.max\nII.IIIRI cpu.max.burst\n\
+    RR cpu.weight\nRR cpu.weight.nice\nI cpu.idle\nIIIII cpu.max\n100 0 0 max 100000 0\n\
+    . cpu.max\nI. cpu.max.burst\n100 0 0 5000 100000 5000\n\
+    . cpu.max\n. cpu.max.burst\nI cpu.max\n. cpu.weight\n200 -3 0 10000 50000 5000\n\
+    . cpu.weight.nice\n305 -5 0 10000 50000 5000\n. cpu.idle\nI cpu.weight\n1 19 1 10000 50000 5000\n\
+    . cpu.idle\n100 0 0 10000 50000 5000\ncpu.stat\n100 0 0 max 100000 0\n";
 
 /// Busy groups below one, so light that each runs for half a millisecond. When all have had their first turn, with its page
 /// faults, only switches are left.
