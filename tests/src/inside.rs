@@ -11,6 +11,10 @@ pub fn cases() -> Vec<Case> {
             run: |door| tap(door, "probe abi processes"),
         },
         Case {
+            name: "inside_cgroup",
+            run: |door| tap(door, "probe abi cgroup"),
+        },
+        Case {
             name: "inside_pipes",
             run: |door| tap(door, "probe abi pipes"),
         },

@@ -64,7 +64,7 @@ pub fn at(node: Node) -> Option<ViewNode> {
 /// The group whose directory a node is.
 ///
 /// # Errors
-/// EBADF when it is none, ENODEV when the group is removed.
+/// EBADF when it is none, ENOENT when the group is removed.
 pub fn group_of_directory(groups: &Groups, node: ViewNode) -> Result<GroupId, Errno> {
     if node.view != View::Cgroup || node.kind != 0 {
         return Err(Errno::EBADF);
@@ -72,7 +72,7 @@ pub fn group_of_directory(groups: &Groups, node: ViewNode) -> Result<GroupId, Er
     let group = group_of(node);
     match groups.is_in_tree(group) {
         true => Ok(group),
-        false => Err(Errno::ENODEV),
+        false => Err(Errno::ENOENT),
     }
 }
 

@@ -3,6 +3,7 @@
 mod across;
 mod advising;
 mod attributes;
+mod cgroups;
 mod children;
 mod clocks;
 mod content;
@@ -127,6 +128,7 @@ const AREAS: &[&[Case]] = &[
     polls::CASES,
     segments::CASES,
     mqueues::CASES,
+    cgroups::CASES,
 ];
 
 /// Runs the case with this name, those of the area with this name, or all.
