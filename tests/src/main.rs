@@ -15,6 +15,7 @@ mod cpu;
 mod door;
 mod failure;
 mod faults;
+mod groups;
 mod hooks;
 mod identity;
 mod inside;
@@ -46,6 +47,7 @@ fn cases() -> Vec<Case> {
         container::cases(),
         faults::cases(),
         failure::cases(),
+        groups::cases(),
         hooks::cases(),
         identity::cases(),
         inside::cases(),

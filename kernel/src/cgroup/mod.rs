@@ -306,4 +306,6 @@ impl Groups {
 }
 
 #[cfg(test)]
+mod storm;
+#[cfg(test)]
 mod tests;
