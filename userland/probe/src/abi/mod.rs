@@ -3,6 +3,7 @@
 mod across;
 mod advising;
 mod attributes;
+mod cgroup_tasks;
 mod cgroups;
 mod children;
 mod clocks;
@@ -129,6 +130,7 @@ const AREAS: &[&[Case]] = &[
     segments::CASES,
     mqueues::CASES,
     cgroups::CASES,
+    cgroup_tasks::CASES,
 ];
 
 /// Runs the case with this name, those of the area with this name, or all.
