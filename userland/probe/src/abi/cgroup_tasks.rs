@@ -282,15 +282,15 @@ fn namespace() -> Verdict {
             }
             exit(i32::from(verdict.is_err()));
         }
+        // Also back to where somebody can wait for the group to be empty.
+        let top = group.parent().unwrap_or(group);
+        write(top, "cgroup.procs", "0")?;
         same("inside", threads::wait4(pid, 0).told("wait")?.1, 0)?;
         same(
             "outside",
             fs::read_link("/proc/self/ns/cgroup").told("readlink")?,
             before,
-        )?;
-        // Back to where somebody can wait for the group to be empty.
-        let top = group.parent().unwrap_or(group);
-        write(top, "cgroup.procs", "0")
+        )
     })
 }
 
@@ -309,11 +309,15 @@ fn seen_from_inside(group: &Path, outside: u32, before: &Path) -> Verdict {
     write(&below, "cgroup.procs", "0")?;
     let told = fs::read_to_string("/proc/self/cgroup").told("proc")?;
     same("below", own(told), Some("0::/below".to_owned()))?;
-    let top = group.parent().unwrap_or(group);
-    write(top, "cgroup.procs", &outside.to_string())?;
-    let told = fs::read_to_string(format!("/proc/{outside}/cgroup")).told("proc")?;
-    same("above", own(told), Some("0::/..".to_owned()))?;
-    write(group, "cgroup.procs", &outside.to_string())
+    // The parent goes out meanwhile.
+    for _ in 0..2000 {
+        let told = fs::read_to_string(format!("/proc/{outside}/cgroup")).told("proc")?;
+        if own(told) == Some("0::/..".to_owned()) {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Err("the parent is not above".to_owned())
 }
 
 fn given_away() -> Verdict {
