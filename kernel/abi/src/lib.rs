@@ -51,9 +51,26 @@ pub const CONTAINER_STATS: u64 = FIRST + 8;
 /// bytes written, or those needed when `out_len` is 0; ERANGE when it is too small.
 pub const CONTAINER_PLAN: u64 = FIRST + 9;
 
+/// `container_pause`: freezes everything in a created or running container. Returns 0.
+pub const CONTAINER_PAUSE: u64 = FIRST + 10;
+/// `container_resume`: lets a paused container go on. Returns 0.
+pub const CONTAINER_RESUME: u64 = FIRST + 11;
+/// `container_update`: changes limits of a created or running container: `config` are lines with
+/// keys of `linux.resources`. All of them are set or none. Waits, and kills if need be, until the
+/// container uses no more memory than it then may. Returns 0.
+pub const CONTAINER_UPDATE: u64 = FIRST + 12;
+/// `container_processes`: writes the numbers of the container's processes that are above `arg`,
+/// as the caller's pid namespace has them, in their order, a `u32` each, as many as fit. Returns
+/// the bytes written; 0 at the end of the list.
+pub const CONTAINER_PROCESSES: u64 = FIRST + 13;
+/// `container_events`: waits until more or fewer than `arg` processes of the container have been
+/// killed for want of memory, or it is stopped; writes an [`EventsRecord`] to `out`. With
+/// [`WAIT_NOHANG`] it does not wait. Returns the bytes written.
+pub const CONTAINER_EVENTS: u64 = FIRST + 14;
+
 /// [`CONTAINER_DELETE`]: kill first, succeed when there is no such container.
 pub const DELETE_FORCE: u64 = 1;
-/// [`CONTAINER_WAIT`]: do not wait.
+/// [`CONTAINER_WAIT`], [`CONTAINER_EVENTS`]: do not wait.
 pub const WAIT_NOHANG: u64 = 1;
 
 /// Bytes in the longest container id.
@@ -78,15 +95,16 @@ pub struct ContainerCall {
     pub error_len: u64,
     /// Written by the kernel: bytes at `error`.
     pub error_used: u64,
-    /// CREATE, PLAN: the configuration text.
+    /// CREATE, PLAN, UPDATE: the configuration text.
     pub config: u64,
-    /// CREATE, PLAN: its length.
+    /// CREATE, PLAN, UPDATE: its length.
     pub config_len: u64,
-    /// Where results go (STATE, LIST, WAIT, AUDIT, STATS, PLAN).
+    /// Where results go (STATE, LIST, WAIT, AUDIT, STATS, PLAN, PROCESSES,
+    /// EVENTS).
     pub out: u64,
     /// Room at `out`.
     pub out_len: u64,
-    /// KILL: the signal's number.
+    /// KILL: the signal's number. PROCESSES, EVENTS: see there.
     pub arg: u64,
     /// CREATE: the bundle directory's descriptor, else 0.
     pub bundle_fd: i32,
@@ -101,6 +119,7 @@ pub mod status {
     pub const CREATED: u32 = 1;
     pub const RUNNING: u32 = 2;
     pub const STOPPED: u32 = 3;
+    pub const PAUSED: u32 = 4;
 }
 
 /// How a process ended: `kind` of an [`ExitRecord`].
@@ -169,6 +188,38 @@ pub struct StatsRecord {
     pub tasks_refused: u64,
     /// Processes killed for want of memory.
     pub oom_kills: u64,
+    /// How often that had to be.
+    pub ooms: u64,
+    /// Bytes of programs' private pages.
+    pub memory_anon: u64,
+    /// Bytes of files and of shared memory.
+    pub memory_file: u64,
+    /// Bytes of the kernel's objects, and of page tables.
+    pub memory_kernel: u64,
+    /// CPU time in nanoseconds.
+    pub cpu: u64,
+    /// In programs.
+    pub cpu_user: u64,
+    /// In the kernel.
+    pub cpu_system: u64,
+    /// Periods of the CPU quota in which it ran.
+    pub cpu_periods: u64,
+    /// Those in which it used the quota up.
+    pub cpu_throttled_periods: u64,
+    /// How long it had to wait then, in nanoseconds.
+    pub cpu_throttled: u64,
+}
+
+/// What has happened to a container.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct EventsRecord {
+    /// Processes killed for want of memory until now.
+    pub oom_kills: u64,
+    /// Whether it is stopped.
+    pub stopped: u64,
 }
 
 /// How a container's init ended, and what it used.

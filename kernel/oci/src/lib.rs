@@ -145,4 +145,4 @@ pub use plan::{
 #[cfg(feature = "alloc")]
 pub use platform::{Platform, Progress, Report, run};
 #[cfg(feature = "alloc")]
-pub use settings::{Setting, cpu_weight, settings};
+pub use settings::{Asked, Setting, cpu_weight, settings};

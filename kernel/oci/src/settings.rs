@@ -2,110 +2,136 @@
 
 use crate::config::{CPU_PERIOD_DEFAULT, OciResources};
 use alloc::borrow::Cow;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
+use core::fmt;
 
-/// A file of the control group, what is written to it, and which line of the configuration asks
-/// for that.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting<'c> {
-    /// The key.
-    pub key: &'static str,
-    /// Its value; of `unified` only the file.
-    pub value: Cow<'c, str>,
-    /// The file.
-    pub file: &'c str,
-    /// Its content.
-    pub content: Cow<'c, str>,
+/// What is written to a file of the control group. `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting<'c> {
+    /// `memory.max`: bytes.
+    MemoryMax(Option<u64>),
+    /// `memory.low`: bytes.
+    MemoryLow(Option<u64>),
+    /// `cpu.idle`.
+    CpuIdle(bool),
+    /// `cpu.weight`: 1 to 10000.
+    CpuWeight(u32),
+    /// `cpu.max`: microseconds of each period of so many.
+    CpuMax(Option<u64>, u64),
+    /// `cpu.max.burst`: microseconds.
+    CpuBurst(u64),
+    /// `cpuset.cpus`: a list such as `0-3,7`.
+    Cpus(&'c str),
+    /// `cpuset.mems`: a list.
+    Mems(&'c str),
+    /// `pids.max`: tasks.
+    PidsMax(Option<u64>),
+    /// A file by its name, and the text for it.
+    File(&'c str, &'c str),
 }
 
 impl<'c> Setting<'c> {
-    fn new(
-        key: &'static str,
-        value: impl ToString,
-        file: &'static str,
-        content: impl ToString,
-    ) -> Self {
-        Self {
-            key,
-            value: Cow::Owned(value.to_string()),
-            file,
-            content: Cow::Owned(content.to_string()),
+    /// The file's name.
+    #[must_use]
+    pub const fn file(&self) -> &'c str {
+        match self {
+            Self::MemoryMax(_) => "memory.max",
+            Self::MemoryLow(_) => "memory.low",
+            Self::CpuIdle(_) => "cpu.idle",
+            Self::CpuWeight(_) => "cpu.weight",
+            Self::CpuMax(..) => "cpu.max",
+            Self::CpuBurst(_) => "cpu.max.burst",
+            Self::Cpus(_) => "cpuset.cpus",
+            Self::Mems(_) => "cpuset.mems",
+            Self::PidsMax(_) => "pids.max",
+            Self::File(name, _) => name,
         }
     }
 }
 
-/// How a setting is written: `given` are the limits that change, `all` those that the container
-/// then has.
-type Write = for<'c> fn(given: &'c OciResources, all: &'c OciResources) -> Option<Setting<'c>>;
+/// The text that is written.
+impl fmt::Display for Setting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MemoryMax(Some(limit)) | Self::MemoryLow(Some(limit)) => limit.fmt(f),
+            Self::PidsMax(Some(limit)) => limit.fmt(f),
+            Self::MemoryMax(None) | Self::MemoryLow(None) | Self::PidsMax(None) => {
+                f.write_str("max")
+            }
+            Self::CpuIdle(idle) => u8::from(*idle).fmt(f),
+            Self::CpuWeight(weight) => weight.fmt(f),
+            Self::CpuMax(Some(quota), period) => write!(f, "{quota} {period}"),
+            Self::CpuMax(None, period) => write!(f, "max {period}"),
+            Self::CpuBurst(burst) => burst.fmt(f),
+            Self::Cpus(text) | Self::Mems(text) | Self::File(_, text) => f.write_str(text),
+        }
+    }
+}
+
+/// A setting, with the line of the configuration that asks for it: key, value (of `unified` only
+/// the file).
+pub type Asked<'c> = (&'static str, Cow<'c, str>, Setting<'c>);
+
+/// How a setting is made: `given` are the limits that change, `all` those that the container then
+/// has.
+type Make = for<'c> fn(given: &'c OciResources, all: &'c OciResources) -> Option<Asked<'c>>;
+
+fn asked<'c>(key: &'static str, value: impl ToString, setting: Setting<'c>) -> Option<Asked<'c>> {
+    Some((key, Cow::Owned(value.to_string()), setting))
+}
 
 /// In this order. A burst must never be above the quota: it is taken away while that changes.
-const WRITES: &[Write] = &[
+const MAKE: &[Make] = &[
     |given, _| {
         let limit = given.memory.limit?;
         let max = Some(limit).filter(|limit| *limit > 0);
-        let content = max.map_or("max".to_string(), |max| max.to_string());
-        Some(Setting::new("memory_limit", limit, "memory.max", content))
+        asked("memory_limit", limit, Setting::MemoryMax(max))
     },
     |given, _| {
         let low = given.memory.reservation?;
-        Some(Setting::new(
-            "memory_reservation",
-            low,
-            "memory.low",
-            max(low),
-        ))
+        asked("memory_reservation", low, Setting::MemoryLow(max(low)))
     },
     |given, _| {
         let idle = given.cpu.idle?;
-        Some(Setting::new("cpu_idle", idle, "cpu.idle", idle))
+        asked("cpu_idle", idle, Setting::CpuIdle(idle != 0))
     },
     |given, _| {
         let shares = given.cpu.shares?;
         let weight = cpu_weight(shares);
-        Some(Setting::new("cpu_shares", shares, "cpu.weight", weight))
+        asked("cpu_shares", shares, Setting::CpuWeight(weight))
     },
-    |given, _| {
-        let burst = given.cpu.burst?;
-        Some(Setting::new("cpu_burst", burst, "cpu.max.burst", 0))
-    },
+    |given, _| asked("cpu_burst", given.cpu.burst?, Setting::CpuBurst(0)),
     |given, all| {
         let (key, value) = match (given.cpu.quota, given.cpu.period) {
             (Some(quota), _) => ("cpu_quota", quota),
             (None, Some(period)) => ("cpu_period", period),
             (None, None) => return None,
         };
+        let quota = all.cpu.quota.filter(|quota| *quota > 0);
         let period = all.cpu.period.unwrap_or(CPU_PERIOD_DEFAULT);
-        let content = match all.cpu.quota.unwrap_or(0) {
-            0 => format!("max {period}"),
-            quota => format!("{quota} {period}"),
-        };
-        Some(Setting::new(key, value, "cpu.max", content))
+        asked(key, value, Setting::CpuMax(quota, period))
     },
     |given, _| {
         let burst = given.cpu.burst?;
-        Some(Setting::new("cpu_burst", burst, "cpu.max.burst", burst))
+        asked("cpu_burst", burst, Setting::CpuBurst(burst))
     },
     |given, _| {
-        let cpus = given.cpu.cpus.as_ref()?;
-        Some(Setting::new("cpu_cpus", cpus, "cpuset.cpus", cpus))
+        let cpus = given.cpu.cpus.as_deref()?;
+        Some(("cpu_cpus", Cow::Borrowed(cpus), Setting::Cpus(cpus)))
     },
     |given, _| {
-        let mems = given.cpu.mems.as_ref()?;
-        Some(Setting::new("cpu_mems", mems, "cpuset.mems", mems))
+        let mems = given.cpu.mems.as_deref()?;
+        Some(("cpu_mems", Cow::Borrowed(mems), Setting::Mems(mems)))
     },
     |given, _| {
         let limit = given.pids_limit?;
-        Some(Setting::new("pids_limit", limit, "pids.max", max(limit)))
+        asked("pids_limit", limit, Setting::PidsMax(max(limit)))
     },
 ];
 
 /// -1 is no limit.
-fn max(limit: i64) -> String {
-    match limit {
-        0.. => limit.to_string(),
-        _ => "max".to_string(),
-    }
+fn max(limit: i64) -> Option<u64> {
+    u64::try_from(limit).ok()
 }
 
 /// What has to be written, in this order, so that a container with the limits `all` has those of
@@ -115,13 +141,11 @@ fn max(limit: i64) -> String {
 pub fn settings<'c>(
     given: &'c OciResources,
     all: &'c OciResources,
-) -> impl Iterator<Item = Setting<'c>> {
-    let known = WRITES.iter().filter_map(|write| write(given, all));
-    known.chain(given.unified.iter().map(|(file, content)| Setting {
-        key: "unified",
-        value: Cow::Borrowed(file),
-        file,
-        content: Cow::Borrowed(content),
+) -> impl Iterator<Item = Asked<'c>> {
+    let known = MAKE.iter().filter_map(|make| make(given, all));
+    known.chain(given.unified.iter().map(|(file, text)| {
+        let file = file.as_str();
+        ("unified", Cow::Borrowed(file), Setting::File(file, text))
     }))
 }
 
@@ -178,6 +202,8 @@ fn log2(number: u32) -> u128 {
 mod tests {
     use super::*;
     use crate::OciConfig;
+    use std::format;
+    use std::string::String;
     use std::vec::Vec;
 
     #[test]
@@ -208,7 +234,7 @@ mod tests {
     }
 
     fn written(given: &OciResources, all: &OciResources) -> Vec<String> {
-        let line = |setting: Setting<'_>| format!("{} {}", setting.file, setting.content);
+        let line = |(_, _, setting): Asked<'_>| format!("{} {setting}", setting.file());
         settings(given, all).map(line).collect()
     }
 
@@ -260,7 +286,7 @@ mod tests {
     fn settings_know_what_asked_for_them() {
         let given = resources("cpu_shares=512\nunified=x=y");
         let asked: Vec<_> = settings(&given, &given)
-            .map(|setting| format!("{}={}", setting.key, setting.value))
+            .map(|(key, value, _)| format!("{key}={value}"))
             .collect();
         assert_eq!(asked, ["cpu_shares=512", "unified=x"]);
     }

@@ -69,7 +69,16 @@ pub const FEATURES: FeatureSet = FeatureSet::of(&[
     Feature::NamespaceJoin,
     Feature::MemoryLimit,
     Feature::PidsLimit,
+    Feature::Cgroups,
     Feature::CgroupDevices,
+    Feature::MemoryReservation,
+    Feature::MemoryCheckBeforeUpdate,
+    Feature::CpuShares,
+    Feature::CpuQuota,
+    Feature::CpuBurst,
+    Feature::CpuIdle,
+    Feature::Cpuset,
+    Feature::Unified,
 ]);
 
 /// An operation on a container in progress, and what its steps share.
@@ -187,7 +196,6 @@ struct Prepared {
     bundle: String,
     work: Work,
     charge: Charge,
-    group: Held<GroupId>,
 }
 
 fn prepare(
@@ -202,18 +210,10 @@ fn prepare(
     let root = k.groups.root();
     let cost = Arena::<ContainerId, Container>::COST.saturating_add(request.config.cost());
     let charge = k.groups.charge(root, cost)?;
-    let group = match k.groups.create(root) {
-        Ok(group) => group,
-        Err(no_mem) => {
-            k.groups.give_back(charge);
-            return Err(no_mem.into());
-        }
-    };
     let (runtime, bundle) = match drive::runtime_of(k, cx.task, Some(request.bundle_fd)) {
         Ok(side) => side,
         Err(trouble) => {
             k.groups.give_back(charge);
-            k.groups.release(group);
             return Err(trouble);
         }
     };
@@ -231,7 +231,6 @@ fn prepare(
         bundle,
         work,
         charge,
-        group,
     })
 }
 
@@ -245,7 +244,7 @@ fn insert(k: &mut Kernel, cx: &mut Cx, config: Box<OciConfig>, prepared: Prepare
         created: cx.m.wall(),
         init: None,
         init_task: None,
-        group: Some(prepared.group),
+        group: None,
         exit: ExitRecord::default(),
         work: Some(Box::new(prepared.work)),
         built: Vec::new(),

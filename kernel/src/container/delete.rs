@@ -1,7 +1,7 @@
 //! `container_delete`: takes a stopped container down and runs its poststop hooks.
 
 use super::create::{Build, Problem, Work, operation, refusal};
-use super::{ContainerId, Trouble, drive, find, life};
+use super::{ContainerId, Trouble, drive, find, life, pause};
 use crate::error::Errno;
 use crate::task::{SigInfo, signal};
 use crate::wait::Resume;
@@ -84,6 +84,10 @@ fn found(k: &mut Kernel, cx: &mut Cx, id: ContainerId, force: bool) -> Result<St
 }
 
 fn begin(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<String, Trouble> {
+    if pause::is_paused(k, id) && life::check(k, id, Verb::Pause).is_ok() {
+        let text = "cannot delete container that is not stopped: paused";
+        return Err(Trouble::refused(Errno::EBUSY, text));
+    }
     life::check(k, id, Verb::Delete)?;
     let config = &k.containers.get(id).ok_or(Errno::ENOENT)?.config;
     let operation = operation(plan_delete(config).map_err(refusal)?)?;

@@ -100,13 +100,17 @@ impl Text<'_> {
 }
 
 impl Draft {
-    fn new(k: &mut Kernel, text: &Text, planning: Planning) -> Result<Draft, Trouble> {
+    fn new(
+        k: &mut Kernel,
+        text: &Text,
+        (reader, planning): (ConfigReader, Planning),
+    ) -> Result<Draft, Trouble> {
         let root = k.groups.root();
         let charge = k.groups.charge(root, text.cost())?;
         Ok(Draft {
             taken: 0,
             room: 0,
-            reader: Some(Box::default()),
+            reader: Some(Box::new(reader)),
             config: None,
             planning,
             planned: false,
@@ -208,7 +212,24 @@ pub(super) fn planned(
     cx: &mut Cx,
     text: &Text,
 ) -> Result<(Box<OciConfig>, Planning), Trouble> {
-    let mut draft = take(k, cx, text, Planning::new(FEATURES))?;
+    read(k, cx, text, || {
+        (ConfigReader::default(), Planning::new(FEATURES))
+    })
+}
+
+/// A draft of limits alone, for an update: that this kernel has them is checked.
+pub(super) fn limits(k: &mut Kernel, cx: &mut Cx, text: &Text) -> Result<Box<OciConfig>, Trouble> {
+    let limits = || (ConfigReader::of_limits(), Planning::of_limits(FEATURES));
+    read(k, cx, text, limits).map(|(config, _)| config)
+}
+
+fn read(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    text: &Text,
+    begin: impl FnOnce() -> (ConfigReader, Planning),
+) -> Result<(Box<OciConfig>, Planning), Trouble> {
+    let mut draft = take(k, cx, text, begin)?;
     match draft.turn(k, cx, text) {
         Ok(Turn::More) => Err(later(k, cx, draft)),
         Ok(Turn::Done) => {
@@ -232,7 +253,9 @@ pub fn explain(
     text: &Text,
     (out, room): (u64, u64),
 ) -> Result<u64, Trouble> {
-    let mut draft = take(k, cx, text, Planning::to_the_end(FEATURES))?;
+    let mut draft = take(k, cx, text, || {
+        (ConfigReader::default(), Planning::to_the_end(FEATURES))
+    })?;
     match draft.explain(k, cx, text, (out, room)) {
         Ok(None) => Err(later(k, cx, draft)),
         Ok(Some(len)) => {
@@ -277,14 +300,19 @@ pub(super) fn is_under_way(k: &Kernel, task: TaskId) -> bool {
 }
 
 /// The draft of the present call, or a new one.
-fn take(k: &mut Kernel, cx: &mut Cx, text: &Text, planning: Planning) -> Result<Draft, Trouble> {
+fn take(
+    k: &mut Kernel,
+    cx: &mut Cx,
+    text: &Text,
+    begin: impl FnOnce() -> (ConfigReader, Planning),
+) -> Result<Draft, Trouble> {
     match k.containers.drafts.remove(&cx.task) {
         Some(draft) if cx.resume.is_some() => Ok(draft),
         stale => {
             if let Some(draft) = stale {
                 discard(k, draft);
             }
-            Draft::new(k, text, planning)
+            Draft::new(k, text, begin())
         }
     }
 }

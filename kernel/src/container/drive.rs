@@ -110,15 +110,7 @@ fn finish(k: &mut Kernel, id: ContainerId, mut work: Box<Work>) -> String {
 
 /// Carries an operation on whose caller has ended.
 pub fn alone(k: &mut Kernel, m: &mut dyn Machine, id: ContainerId) {
-    let Some(task) = first_task(k) else { return };
-    let now = m.now();
-    let mut cx = Cx {
-        m,
-        now,
-        task,
-        resume: None,
-    };
-    match drive(k, &mut cx, id) {
+    without_caller(k, m, |k, cx| match drive(k, cx, id) {
         Driven::Waits | Driven::Done(_) => {}
         Driven::Yields => k.work.add(Job::Container(id)),
         Driven::Failed(_) => {
@@ -127,7 +119,24 @@ pub fn alone(k: &mut Kernel, m: &mut dyn Machine, id: ContainerId) {
                 forget(k, id);
             }
         }
-    }
+    });
+}
+
+/// Does something in the name of the first task of the system.
+pub(super) fn without_caller(
+    k: &mut Kernel,
+    m: &mut dyn Machine,
+    what: impl FnOnce(&mut Kernel, &mut Cx),
+) {
+    let Some(task) = first_task(k) else { return };
+    let now = m.now();
+    let mut cx = Cx {
+        m,
+        now,
+        task,
+        resume: None,
+    };
+    what(k, &mut cx);
 }
 
 /// The first task of the system: its root is the one that every path means.
@@ -147,6 +156,7 @@ pub(super) fn forget(k: &mut Kernel, id: ContainerId) {
     if let Some((container, charge)) = k.containers.arena.release(held) {
         k.groups.give_back(charge);
         if let Some(group) = container.group {
+            k.containers.groups.remove(&group.key());
             k.groups.release(group);
         }
         super::draft::forget(k, container.config);

@@ -1,7 +1,7 @@
 //! The end of a container: its processes first, then what create built.
 
-use super::ContainerId;
-use super::steps::{Did, Token, group, undo, unmake};
+use super::steps::{Did, Token, Undo, group, undo, unmake};
+use super::{ContainerId, cgroup};
 use crate::cgroup::{GroupId, Limits};
 use crate::task::exit::kill_now;
 use crate::task::{Process, ProcessId};
@@ -27,7 +27,7 @@ pub(super) fn stopped(k: &Kernel, id: ContainerId) -> Did {
 /// Takes down what create built, the last first. Before that, what is left of the container's
 /// processes is killed: without a pid namespace of its own they outlive its first one.
 pub(super) fn destroy(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Did {
-    if kill_members(k, cx, id) {
+    if kill_members(k, cx, id) || remove_groups(k, id) {
         return Did::Waits(Token::Members);
     }
     let (built, mut made) = match k.containers.get_mut(id) {
@@ -39,6 +39,23 @@ pub(super) fn destroy(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Did {
     }
     unmake(k, cx.m, &mut made, 0);
     Did::Done(None)
+}
+
+/// Groups removed in one turn.
+const REMOVED_AT_ONCE: usize = 16;
+
+/// Removes some of the groups that were made below the container's own; false when there are no
+/// more. Those below a group that was there before may have been, too.
+fn remove_groups(k: &mut Kernel, id: ContainerId) -> bool {
+    let built = k.containers.get(id).map(|c| &c.built);
+    let mut own = built.into_iter().flatten().filter_map(|undo| match undo {
+        Undo::Cgroup(placed) => cgroup::made(k, placed),
+        _ => None,
+    });
+    match own.next() {
+        Some(own) => cgroup::remove_below(k, own, REMOVED_AT_ONCE),
+        None => false,
+    }
 }
 
 /// Members killed in one turn.
@@ -62,6 +79,12 @@ fn kill_members(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> bool {
         kill_now(k, cx.m, *process);
     }
     !members.is_empty()
+}
+
+/// Whether a process that has not ended is in a group or below it.
+pub(super) fn is_in(k: &Kernel, process: ProcessId, group: GroupId) -> bool {
+    let process = k.tasks.processes.get(process);
+    process.is_some_and(|process| is_member(k, process, group))
 }
 
 fn is_member(k: &Kernel, process: &Process, group: GroupId) -> bool {

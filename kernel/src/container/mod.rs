@@ -3,6 +3,7 @@
 //! A container is an object from the first moment of its create to the end of its delete. Its
 //! state is private to `life`; everything else asks.
 
+mod cgroup;
 mod create;
 mod delete;
 mod devices;
@@ -13,12 +14,15 @@ mod hook;
 mod identity;
 mod life;
 mod mounts;
+mod pause;
 mod program;
 mod record;
 mod resources;
 mod start;
 mod stdio;
 mod steps;
+mod unified;
+mod update;
 
 pub use create::{Create, FEATURES, caller_ended, create};
 pub use delete::{delete, delete_go_on};
@@ -26,8 +30,10 @@ pub use draft::{Text, abandon, explain, forget_step};
 pub use drive::alone;
 pub use hook::{ended as hook_ended, expire};
 pub use life::{init_ended, kill, wait};
-pub use record::{list_bytes, state_bytes, stats_bytes};
+pub use pause::{pause, resume};
+pub use record::{events_bytes, list_bytes, processes_bytes, state_bytes, stats_bytes};
 pub use start::{start, start_go_on};
+pub use update::update;
 
 use crate::Kernel;
 use crate::arena::{Arena, Held};
@@ -82,6 +88,10 @@ pub struct Container {
 pub struct Containers {
     arena: Arena<ContainerId, Container>,
     by_name: HashMap<Name, Held<ContainerId>>,
+    /// Whose a control group is.
+    groups: BTreeMap<GroupId, ContainerId>,
+    /// Groups that were made for containers, theirs and those above, until they are removed.
+    made_groups: BTreeSet<GroupId>,
     /// Tasks in the middle of an operation.
     callers: BTreeMap<TaskId, ContainerId>,
     /// Tasks whose configuration is on its way in.

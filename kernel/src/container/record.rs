@@ -1,12 +1,16 @@
 //! What the calls tell of containers, as records.
 
 use super::{ContainerId, Trouble, find};
-use crate::cgroup::Happened;
+use crate::cgroup::cpu::Times;
+use crate::cgroup::{Happened, Part};
+use crate::error::{Errno, Stop};
+use crate::wait::{Pending, Restart, Resume, WaitKey};
 use crate::wire::Writer;
-use crate::{Cx, Kernel, task};
+use crate::{Cx, Kernel, sched, task};
 use alloc::vec::Vec;
-use berth_abi::{StateRecord, StatsRecord, status};
+use berth_abi::{EventsRecord, StateRecord, StatsRecord, status};
 use berth_oci::OciLifecycleState as State;
+use core::ops::Bound;
 use zerocopy::IntoBytes;
 
 /// `container_state`: the record and its texts (S-1 to S-7).
@@ -16,9 +20,10 @@ use zerocopy::IntoBytes;
 pub fn state_bytes(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<Vec<u8>, Trouble> {
     let id = find(k, id)?;
     let pid = pid_seen_by(k, cx.task, id);
-    let container = k.containers.get(id).ok_or(crate::error::Errno::ENOENT)?;
+    let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
     let record = StateRecord {
         status: match container.life.state() {
+            State::Created | State::Running if super::pause::is_paused(k, id) => status::PAUSED,
             State::Creating => status::CREATING,
             State::Created => status::CREATED,
             State::Running => status::RUNNING,
@@ -55,6 +60,12 @@ pub fn stats_bytes(k: &Kernel, id: &str) -> Result<Vec<u8>, Trouble> {
     let (usage, peak) = (k.groups.usage(group), k.groups.peak(group));
     let (limits, events) = (k.groups.limits(group), k.groups.events(group));
     let memory = k.groups.memory_events(group);
+    let parts = k.groups.parts(group);
+    let times = k
+        .groups
+        .cpu(group)
+        .map_or_else(Times::default, |cpu| cpu.times);
+    let quota = sched::control::stats(k, group);
     let record = StatsRecord {
         memory: usage.memory,
         memory_peak: peak.memory,
@@ -65,8 +76,87 @@ pub fn stats_bytes(k: &Kernel, id: &str) -> Result<Vec<u8>, Trouble> {
         tasks_limit: limits.tasks,
         tasks_refused: events.tasks_refused,
         oom_kills: memory.of(Happened::OomKill),
+        ooms: memory.of(Happened::Oom),
+        memory_anon: parts.of(Part::Anon),
+        memory_file: parts.of(Part::File),
+        memory_kernel: parts.kernel(),
+        cpu: times.total(),
+        cpu_user: times.user,
+        cpu_system: times.system,
+        cpu_periods: quota.periods,
+        cpu_throttled_periods: quota.throttled_periods,
+        cpu_throttled: quota.throttled,
     };
     Ok(record.as_bytes().to_vec())
+}
+
+/// `container_events`: how many processes were killed for want of memory, and whether the container
+/// is stopped; waits until the first is not `seen`, or the second is so, unless `nohang`.
+///
+/// # Errors
+/// Refused when there is none of that name.
+pub fn events_bytes(k: &Kernel, id: &str, seen: u64, nohang: bool) -> Result<Vec<u8>, Trouble> {
+    let id = find(k, id)?;
+    let group = super::steps::group(k, id)?;
+    let stopped = k.containers.get(id).map(|c| c.life.state()) == Some(State::Stopped);
+    let oom_kills = k.groups.memory_events(group).of(Happened::OomKill);
+    if oom_kills == seen && !stopped && !nohang {
+        let mut pending = Pending::on(WaitKey::Container(id), Restart::Sys);
+        pending.keys.push(WaitKey::Group(group));
+        return Err(Stop::Wait(pending).into());
+    }
+    let record = EventsRecord {
+        oom_kills,
+        stopped: u64::from(stopped),
+    };
+    Ok(record.as_bytes().to_vec())
+}
+
+/// Numbers that one turn looks at.
+const LOOKED_AT: usize = 512;
+
+/// `container_processes`: the numbers above `after` of the processes in the container's group or
+/// below it, as the pid namespace of the caller has them, in their order, as many as fit.
+///
+/// # Errors
+/// Refused when there is none of that name. Waits for its turns.
+pub fn processes_bytes(
+    k: &Kernel,
+    cx: &Cx,
+    id: &str,
+    after: u64,
+    room: usize,
+) -> Result<Vec<u8>, Trouble> {
+    let id = find(k, id)?;
+    let group = super::steps::group(k, id)?;
+    let ns = crate::ns::pid::of_task(k, cx.task).ok_or(Errno::ESRCH)?;
+    let ns = k.ns.pid.get(ns).ok_or(Errno::ESRCH)?;
+    // A turn that found nothing goes on behind what it has looked at.
+    let after = cx.resume.map_or(after, |resume| resume.word);
+    let after = u32::try_from(after).unwrap_or(u32::MAX);
+    let range = (Bound::Excluded(after), Bound::Unbounded);
+    let mut numbers = ns.numbers.range(range);
+    let (mut out, mut last) = (Writer::new(), after);
+    let mut left = room / size_of::<u32>();
+    for (number, pid) in numbers.by_ref().take(LOOKED_AT) {
+        if left == 0 {
+            return Ok(out.done());
+        }
+        last = *number;
+        let process = k.tasks.pids.get(*pid).and_then(|pid| pid.process);
+        if process.is_some_and(|process| super::ending::is_in(k, process, group)) {
+            out = out.u32(*number);
+            left -= 1;
+        }
+    }
+    let out = out.done();
+    match out.is_empty() && numbers.next().is_some() {
+        true => {
+            let resume = Resume::at(u64::from(last));
+            Err(Stop::Wait(Pending::turn(Restart::NoIntr).with(resume)).into())
+        }
+        false => Ok(out),
+    }
 }
 
 /// The number of a container's first process in the pid namespace of `task`; 0 when it has ended

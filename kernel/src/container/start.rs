@@ -2,7 +2,7 @@
 //! it run.
 
 use super::create::{Build, Work, operation, refusal};
-use super::{ContainerId, Trouble, drive, find, life};
+use super::{ContainerId, Trouble, drive, find, life, pause};
 use crate::error::Errno;
 use crate::wait::Resume;
 use crate::{Cx, Kernel};
@@ -18,6 +18,10 @@ use berth_oci::{Verb, plan_start};
 pub fn start(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<(), Trouble> {
     let id = find(k, id)?;
     life::check(k, id, Verb::Start)?;
+    if pause::is_paused(k, id) {
+        let text = "cannot start a container in the paused state";
+        return Err(Trouble::refused(Errno::EBUSY, text));
+    }
     let container = k.containers.get(id).ok_or(Errno::ENOENT)?;
     if container.work.is_some() {
         return Err(Trouble::refused(

@@ -5,7 +5,9 @@
 //! looked up twice.
 
 use super::create::{Problem, Work, mark_created};
-use super::{ContainerId, Trouble, devices, ending, hook, life, mounts, program, resources};
+use super::{
+    ContainerId, Trouble, cgroup, devices, ending, hook, life, mounts, program, resources,
+};
 use crate::arena::Held;
 use crate::error::{Errno, Stop};
 use crate::fs::walk::{Found, Start, WalkFlags, walk};
@@ -24,6 +26,10 @@ use berth_oci::{NamespaceSource, OciNamespaceKind as Kind, Outcome, Step, Verb};
 pub(super) enum Undo {
     /// Let a position go.
     Pos(HeldPos),
+    /// Take the container's control group out of the tree.
+    Cgroup(cgroup::Placed),
+    /// Give it back what it had before.
+    Resources(resources::Before),
     /// Let a pid namespace go.
     PidNs(Held<PidNsId>),
     /// Let a uts namespace go.
@@ -118,7 +124,8 @@ fn attempt(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work, step: 
     match step {
         Step::ResolveRoot => resolve_root(k, id, work),
         Step::Namespace(kind, source) => namespace(k, cx, id, work, kind, source),
-        Step::SetResources => resources::set(k, id).map(|()| Did::Done(None)),
+        Step::CreateCgroup => cgroup::create(k, id, work),
+        Step::SetResources => resources::set(k, cx, id),
         Step::MountRoot => mounts::root(k, cx, id, work),
         Step::Mount(mount) => mounts::configured(k, cx, id, work, mount),
         Step::CreateDefaultDevices => devices::defaults(k, cx, id, work),
@@ -162,6 +169,10 @@ fn attempt(k: &mut Kernel, cx: &mut Cx, id: ContainerId, work: &mut Work, step: 
 pub(super) fn undo(k: &mut Kernel, m: &mut dyn Machine, undo: Undo, made: &mut Vec<Made>) {
     match undo {
         Undo::Pos(pos) => fs::release_pos(k, pos),
+        Undo::Resources(before) => {
+            super::drive::without_caller(k, m, |k, cx| before.restore(k, cx))
+        }
+        Undo::Cgroup(placed) => cgroup::take_back(k, placed),
         Undo::PidNs(held) => ns::pid::release(k, held),
         Undo::UtsNs(held) => ns::uts::release(k, held),
         Undo::IpcNs(held) => ns::ipc::release(k, held),

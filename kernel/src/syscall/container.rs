@@ -7,7 +7,7 @@ use crate::mm::user::{self, UserOut};
 use crate::{Cx, Kernel};
 use alloc::string::String;
 use alloc::vec::Vec;
-use berth_abi::{self as abi, AuditRecord, ContainerCall, ExitRecord};
+use berth_abi::{self as abi, AuditRecord, ContainerCall, EventsRecord, ExitRecord};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Handlers by call number, from [`abi::FIRST`].
@@ -22,6 +22,15 @@ pub const CALLS: &[Line] = &[
     (abi::CONTAINER_AUDIT as u32, "container_audit", audit),
     (abi::CONTAINER_STATS as u32, "container_stats", stats),
     (abi::CONTAINER_PLAN as u32, "container_plan", plan),
+    (abi::CONTAINER_PAUSE as u32, "container_pause", pause),
+    (abi::CONTAINER_RESUME as u32, "container_resume", resume),
+    (abi::CONTAINER_UPDATE as u32, "container_update", update),
+    (
+        abi::CONTAINER_PROCESSES as u32,
+        "container_processes",
+        processes,
+    ),
+    (abi::CONTAINER_EVENTS as u32, "container_events", events),
 ];
 
 /// A call as decoded: its record, the id, and where the reason of a failure goes.
@@ -75,6 +84,46 @@ fn kill(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
     let request = request(k, cx, a, 0)?;
     let result = container::kill(k, &request.id, request.record.arg).map(|()| 0);
     answer(k, cx, &request, result)
+}
+
+fn pause(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
+    let request = request(k, cx, a, 0)?;
+    let result = container::pause(k, &request.id).map(|()| 0);
+    answer(k, cx, &request, result)
+}
+
+fn resume(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
+    let request = request(k, cx, a, 0)?;
+    let result = container::resume(k, &request.id).map(|()| 0);
+    answer(k, cx, &request, result)
+}
+
+fn update(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
+    let (request, limits) = request_with_text(k, cx, a)?;
+    let result = container::update(k, cx, &request.id, &limits).map(|()| 0);
+    answer(k, cx, &request, result)
+}
+
+fn processes(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
+    let request = request(k, cx, a, 0)?;
+    let room = usize::try_from(request.record.out_len).map_err(|_| Errno::EINVAL)?;
+    if room < size_of::<u32>() {
+        return Err(Errno::ERANGE.into());
+    }
+    let after = request.record.arg;
+    let result = container::processes_bytes(k, cx, &request.id, after, room);
+    give(k, cx, &request, result)
+}
+
+fn events(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {
+    let request = request(k, cx, a, abi::WAIT_NOHANG)?;
+    if request.record.out_len < size_of::<EventsRecord>() as u64 {
+        return Err(Errno::ERANGE.into());
+    }
+    let nohang = request.record.flags & abi::WAIT_NOHANG != 0;
+    let seen = request.record.arg;
+    let result = container::events_bytes(k, &request.id, seen, nohang);
+    give(k, cx, &request, result)
 }
 
 fn delete(k: &mut Kernel, cx: &mut Cx, a: &[u64; 6]) -> Call {

@@ -77,6 +77,8 @@ pub const CONFIG_TEXTS: &[&str] = &[
      hook_createRuntime=/bin/true\nhook_poststop=/bin/false\n",
     "oci_version=1.3.0\nroot_path=nowhere\nprocess_arg=/true\nnamespace=mount\n",
     "root_path\n",
+    "pids_limit=5\nmemory_reservation=4096\ncpu_shares=512\ncpu_quota=50000\ncgroup_device=deny:a\n",
+    "memory_limit=4096\nmemory_swap=4095\n",
 ];
 
 /// Where the parts of messages are.
@@ -299,6 +301,9 @@ pub const RECORDS: &[(Kind, &[u64])] = &[
     (Container, &container(0, 3, 4, 0, 17)),
     (Container, &container(0, 0, 7, 5, 1)),
     (Container, &container(2, 0, 200, 0, NONE)),
+    (Container, &container(0, 0, 6, 6, 0)),
+    (Container, &container(1, 1, 6, 6, 1)),
+    (Container, &container(0, 1, 6, 7, 3)),
     (
         Container,
         &[

@@ -284,4 +284,9 @@ calls! {
     1031 container_audit: Container CONTAINER_SIZE;
     1032 container_stats: Container CONTAINER_SIZE;
     1033 container_plan: Container CONTAINER_SIZE;
+    1034 container_pause: Container CONTAINER_SIZE;
+    1035 container_resume: Container CONTAINER_SIZE;
+    1036 container_update: Container CONTAINER_SIZE;
+    1037 container_processes: Container CONTAINER_SIZE;
+    1038 container_events: Container CONTAINER_SIZE;
 }

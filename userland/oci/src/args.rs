@@ -10,6 +10,7 @@ use crate::log::Format;
 use crate::options::{self, not_enforced};
 use crate::plan::Form;
 use crate::signals;
+use crate::update::{self, Changes};
 
 /// Options before the command.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -89,6 +90,32 @@ pub enum Command {
         /// How long from one time to the next.
         interval: Duration,
     },
+    /// Freezes a container.
+    Pause {
+        /// The container's id.
+        id: String,
+    },
+    /// Lets a paused container go on.
+    Resume {
+        /// The container's id.
+        id: String,
+    },
+    /// Changes a container's limits.
+    Update {
+        /// The container's id.
+        id: String,
+        /// What changes.
+        changes: Changes,
+    },
+    /// Prints the processes of a container.
+    Ps {
+        /// The container's id.
+        id: String,
+        /// Only their numbers, as JSON.
+        json: bool,
+        /// What ps(1) is asked for.
+        options: Vec<String>,
+    },
     /// Prints what the life of a container would be.
     Plan {
         /// The bundle directory.
@@ -134,16 +161,7 @@ impl From<String> for Usage {
 pub type Read<T> = Result<T, Usage>;
 
 /// Commands of runc that this build does not have.
-const MISSING: &[&str] = &[
-    "checkpoint",
-    "exec",
-    "features",
-    "pause",
-    "ps",
-    "restore",
-    "resume",
-    "update",
-];
+const MISSING: &[&str] = &["checkpoint", "exec", "features", "restore"];
 
 /// Reads the command line without the program's name.
 ///
@@ -192,13 +210,15 @@ fn read_command(name: &str, parser: &mut lexopt::Parser) -> Read<Command> {
     if !count.contains(&options.arguments.len()) {
         let wanted = match (*count.start(), *count.end()) {
             (least, most) if least == most => format!("exactly {least}"),
+            (least, usize::MAX) => format!("a minimum of {least}"),
             (least, most) => format!("{least} to {most}"),
         };
         return Err(Usage(format!("\"{name}\" requires {wanted} argument(s)")));
     }
     let mut arguments = std::mem::take(&mut options.arguments).into_iter();
     let first = arguments.next();
-    let second = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    let second = rest.first().cloned();
     let id = || first.clone().unwrap_or_default();
     Ok(match name {
         "create" => Command::Create(options.create(id())),
@@ -226,6 +246,17 @@ fn read_command(name: &str, parser: &mut lexopt::Parser) -> Read<Command> {
             id: id(),
             once: options.stats,
             interval: options.interval.unwrap_or(Duration::from_secs(5)),
+        },
+        "pause" => Command::Pause { id: id() },
+        "resume" => Command::Resume { id: id() },
+        "update" => Command::Update {
+            id: id(),
+            changes: update::changes(&options.limits, options.resources)?,
+        },
+        "ps" => Command::Ps {
+            id: id(),
+            json: options.json,
+            options: rest,
         },
         "plan" => Command::Plan {
             form: match (options.json, options.explain) {
@@ -318,6 +349,50 @@ mod tests {
         assert_eq!(run("kill c -9"), Err(Usage("unknown signal \"-9\"".into())));
         assert!(run("kill c 9 -a").is_err());
         assert!(run("kill").is_err());
+    }
+
+    #[test]
+    fn limits_are_changed_by_options_or_a_file() {
+        let changes = |line: &str| match run(line) {
+            Ok(Command::Update { id, changes }) if id == "c" => Ok(changes),
+            other => Err(format!("{other:?}")),
+        };
+        let limit = serde_json::json!({"memory": {"limit": 1024}, "pids": {"limit": 7}});
+        for line in [
+            "update c --memory 1k --pids-limit=7",
+            "update --memory=1024 --pids-limit 7 c",
+        ] {
+            assert_eq!(changes(line), Ok(Changes::Options(limit.clone())), "{line}");
+        }
+        for line in ["update c -r f", "update --resources=f c --memory 1"] {
+            assert_eq!(changes(line), Ok(Changes::File("f".into())), "{line}");
+        }
+        assert_eq!(changes("update -r - c"), Ok(Changes::File("-".into())));
+        for line in [
+            "update",
+            "update a b",
+            "update c --memory",
+            "update c --blkio-weight 5",
+        ] {
+            assert!(run(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_id_is_for_ps() {
+        let ps = |json, options: &[&str]| {
+            Ok(Command::Ps {
+                id: "c".into(),
+                json,
+                options: options.iter().map(|o| (*o).to_owned()).collect(),
+            })
+        };
+        assert_eq!(run("ps c"), ps(false, &[]));
+        assert_eq!(run("ps c -o pid,args"), ps(false, &["-o", "pid,args"]));
+        assert_eq!(run("ps -f json c"), ps(true, &[]));
+        assert_eq!(run("ps c -f json"), ps(false, &["-f", "json"]));
+        let wanted = "\"ps\" requires a minimum of 1 argument(s)";
+        assert_eq!(run("ps"), Err(Usage(wanted.into())));
     }
 
     #[test]

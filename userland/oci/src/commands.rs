@@ -11,13 +11,13 @@ use berth_sys::{Errno, forward};
 use crate::args::{Command, Create};
 use crate::log::Log;
 use crate::show::{self, Shown};
-use crate::{bundle, events, help, plan, signals, spec};
+use crate::{bundle, events, help, plan, ps, signals, spec, update};
 
 /// The configuration's file name in a bundle (B-1).
 pub const CONFIG_JSON: &str = "config.json";
 
 /// Set to 1 it makes `delete` refuse a created container, as the specification has it; callers of
-/// runc expect that it is killed and deleted.
+/// runc expect that it is killed and deleted. And `update` takes a limit of no tasks as it is.
 const STRICT: &str = "BERTH_STRICT";
 
 type Done = Result<(), String>;
@@ -46,6 +46,10 @@ pub fn execute(command: Command, log: &Log) -> Result<u8, String> {
         }
         Command::Spec { bundle } => spec::write(&bundle)?,
         Command::Events { id, once, interval } => events::tell(&id, once, interval)?,
+        Command::Pause { id } => container::pause(&id).map_err(|error| explain(&id, &error))?,
+        Command::Resume { id } => container::resume(&id).map_err(|error| explain(&id, &error))?,
+        Command::Update { id, changes } => update::make(&id, &changes)?,
+        Command::Ps { id, json, options } => ps::show(&id, json, &options)?,
         Command::Help(topic) => print(&help::text(topic.as_deref())?)?,
         Command::Version => print(&help::version())?,
     }
@@ -143,13 +147,18 @@ fn kill(id: &str, signal: u32, all: bool) -> Done {
 }
 
 fn delete(id: &str, force: bool, log: &Log) -> Done {
-    let strict = std::env::var_os(STRICT).is_some_and(|value| value == "1");
+    let strict = is_strict();
     let warnings = match container::delete(id, force) {
         Err(_) if !strict && has_status(id, Status::Created) => container::delete(id, true),
         other => other,
     };
     warn(&warnings.map_err(|error| explain(id, &error))?, log);
     Ok(())
+}
+
+/// Whether the specification is followed where callers of runc expect something else.
+pub fn is_strict() -> bool {
+    std::env::var_os(STRICT).is_some_and(|value| value == "1")
 }
 
 fn has_status(id: &str, status: Status) -> bool {

@@ -13,6 +13,10 @@ commands:
    kill ID [SIGNAL]    send a signal to the container's init (default TERM)
    delete ID           remove a container
    list                print the containers
+   pause ID            freeze everything in a container
+   resume ID           let a paused container go on
+   update ID           change a container's limits
+   ps ID               print the processes of a container
    events ID           print what a container uses
    plan [BUNDLE]       print what create, start and delete would do
    spec                write a config.json
@@ -79,6 +83,48 @@ usage: oci list [options]
 ",
     ),
     (
+        "pause",
+        "\
+usage: oci pause ID
+
+Nothing in the container runs until it is resumed, but it can be killed. Its status is \"paused\".
+",
+    ),
+    ("resume", "usage: oci resume ID\n"),
+    (
+        "update",
+        "\
+usage: oci update [options] ID
+
+   --resources, -r FILE      take the changes from FILE (- is the standard input): JSON as in
+                             linux.resources of config.json; other options do not count then
+   --memory SIZE             most memory; as in 64M, -1 for no limit
+   --memory-reservation SIZE memory that is kept for it
+   --memory-swap SIZE        memory and swap together; there is no swap, so it is that of --memory
+   --cpu-quota TIME          microseconds of CPU time a period; -1 for no limit
+   --cpu-period TIME         length of a period in microseconds
+   --cpu-burst TIME          microseconds of unused quota that may be used later
+   --cpu-share NUMBER        weight, 2 to 262144; also --cpu-shares
+   --cpu-idle NUMBER         1: run only when nothing else wants to
+   --cpuset-cpus LIST        CPUs; there is only 0
+   --cpuset-mems LIST        memory nodes; there is only 0
+   --pids-limit NUMBER       most tasks; -1 for no limit, 0 counts as 1
+
+All of them are set, or none. With BERTH_STRICT=1 in the environment a limit of 0 tasks is one.
+",
+    ),
+    (
+        "ps",
+        "\
+usage: oci ps [--format FORM] ID [OPTIONS OF PS]
+
+   --format, -f FORM   table or json (default: table)
+
+Runs ps(1), with -ef unless options are given, and prints the lines about the container's
+processes; or their numbers as JSON.
+",
+    ),
+    (
         "events",
         "\
 usage: oci events [options] ID
@@ -86,8 +132,8 @@ usage: oci events [options] ID
    --interval TIME     how long from one time to the next, as in 500ms (default: 5s)
    --stats             print once, and end
 
-Each line is JSON as runc prints it: type \"stats\", or \"oom\" when processes were killed because
-the container's memory ran out. Ends when the container has stopped.
+Each line is JSON as runc prints it: type \"stats\", or \"oom\" for each process that was killed
+because the container's memory ran out. Ends when the container has stopped.
 ",
     ),
     (

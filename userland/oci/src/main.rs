@@ -14,10 +14,12 @@ mod log;
 mod options;
 mod plan;
 mod properties;
+mod ps;
 mod show;
 mod signals;
 mod spec;
 mod translate;
+mod update;
 
 use std::process::ExitCode;
 

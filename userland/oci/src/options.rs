@@ -22,6 +22,10 @@ pub struct Options {
     pub stats: bool,
     pub interval: Option<Duration>,
     pub explain: bool,
+    /// Options of update, and their values.
+    pub limits: Vec<(String, String)>,
+    /// The file with what update changes.
+    pub resources: Option<String>,
     pub help: bool,
 }
 
@@ -57,7 +61,9 @@ pub fn grammar(
             ],
             1..=1,
         ),
-        "start" | "state" => (&[], 1..=1),
+        "start" | "state" | "pause" | "resume" => (&[], 1..=1),
+        "update" => (crate::update::NAMES, 1..=1),
+        "ps" => (&["format"], 1..=usize::MAX),
         "kill" => (&["all"], 1..=2),
         "delete" => (&["force"], 1..=1),
         "list" => (&["format", "quiet"], 0..=0),
@@ -86,8 +92,8 @@ pub fn read(name: &str, known: &[&str], parser: &mut lexopt::Parser) -> Read<Opt
         let option = match word {
             Value(argument) => {
                 options.arguments.push(argument.string()?);
-                if name == "kill" {
-                    // What follows the id is the signal, even if it looks like an option.
+                if matches!(name, "kill" | "ps") {
+                    // What follows the id is the signal, or for ps, even if it looks like an option.
                     for rest in parser.raw_args()? {
                         options.arguments.push(rest.string()?);
                     }
@@ -101,6 +107,12 @@ pub fn read(name: &str, known: &[&str], parser: &mut lexopt::Parser) -> Read<Opt
         };
         if option == "help" {
             options.help = true;
+        } else if name == "update" && known.contains(&option.as_str()) {
+            let value = parser.value()?.string()?;
+            match option.as_str() {
+                "resources" => options.resources = Some(value),
+                _ => options.limits.push((option, value)),
+            }
         } else if known.contains(&option.as_str()) {
             options.set(&option, parser)?;
         } else {
@@ -118,7 +130,8 @@ fn long_name(command: &str, letter: char) -> Option<&'static str> {
         ("run", 'd') => "detach",
         ("kill", 'a') => "all",
         ("delete", 'f') => "force",
-        ("list" | "plan", 'f') => "format",
+        ("list" | "plan" | "ps", 'f') => "format",
+        ("update", 'r') => "resources",
         ("list", 'q') => "quiet",
         _ => return None,
     })

@@ -40,6 +40,20 @@ pub fn translate(
     enforced(document, available)
 }
 
+/// The limits alone, for an update: `/linux/resources` of `document`.
+///
+/// # Errors
+/// The first property that is wrong, not enforced, or that the text cannot express.
+pub fn limits(document: &serde_json::Value) -> Result<String, Refusal> {
+    let root = At::root(document);
+    properties::check(&root)?;
+    let mut text = Text(String::new());
+    if let Some(resources) = root.need("linux")?.get("resources")? {
+        resources::lines(&resources, &mut text)?;
+    }
+    Ok(text.0)
+}
+
 /// The text of what is enforced, and what is not.
 ///
 /// # Errors

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-pub use berth_abi::StatsRecord;
 use berth_abi::{
-    AuditRecord, CONTAINER_AUDIT, CONTAINER_CREATE, CONTAINER_DELETE, CONTAINER_KILL,
-    CONTAINER_LIST, CONTAINER_PLAN, CONTAINER_START, CONTAINER_STATE, CONTAINER_STATS,
+    AuditRecord, CONTAINER_AUDIT, CONTAINER_CREATE, CONTAINER_DELETE, CONTAINER_EVENTS,
+    CONTAINER_KILL, CONTAINER_LIST, CONTAINER_PAUSE, CONTAINER_PLAN, CONTAINER_PROCESSES,
+    CONTAINER_RESUME, CONTAINER_START, CONTAINER_STATE, CONTAINER_STATS, CONTAINER_UPDATE,
     CONTAINER_WAIT, DELETE_FORCE, ExitRecord, StateRecord, WAIT_NOHANG, exit, oom, status,
 };
+pub use berth_abi::{EventsRecord, StatsRecord};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use zerocopy::{FromBytes, IntoBytes};
@@ -63,6 +64,8 @@ pub enum Status {
     Created,
     /// The program runs.
     Running,
+    /// Created or running, and frozen.
+    Paused,
     /// The program ended.
     Stopped,
 }
@@ -73,6 +76,7 @@ impl fmt::Display for Status {
             Self::Creating => "creating",
             Self::Created => "created",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Stopped => "stopped",
         })
     }
@@ -163,6 +167,7 @@ impl State {
             status::CREATED => Status::Created,
             status::RUNNING => Status::Running,
             status::STOPPED => Status::Stopped,
+            status::PAUSED => Status::Paused,
             _ => return None,
         };
         let since_epoch = Duration::from_secs(record.created_sec)
@@ -357,6 +362,94 @@ pub fn stats(id: &str) -> Result<StatsRecord, Error> {
     };
     call(CONTAINER_STATS, request).into_result()?;
     Ok(record)
+}
+
+/// Freezes everything in the container `id`.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn pause(id: &str) -> Result<(), Error> {
+    plain(CONTAINER_PAUSE, id)
+}
+
+/// Lets the paused container `id` go on.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn resume(id: &str) -> Result<(), Error> {
+    plain(CONTAINER_RESUME, id)
+}
+
+/// A call that wants nothing but the id and gives nothing.
+fn plain(nr: u64, id: &str) -> Result<(), Error> {
+    let request = Request {
+        id: id.as_bytes(),
+        ..Request::default()
+    };
+    call(nr, request).into_result().map(drop)
+}
+
+/// Changes the limits of the container `id` that `limits` names, in lines of `key=value`; all of
+/// them or none.
+///
+/// # Errors
+/// The kernel's refusal, which names the line.
+pub fn update(id: &str, limits: &[u8]) -> Result<(), Error> {
+    let request = Request {
+        id: id.as_bytes(),
+        config: limits,
+        ..Request::default()
+    };
+    call(CONTAINER_UPDATE, request).into_result().map(drop)
+}
+
+/// The numbers of the processes in the container `id`, in their order.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn processes(id: &str) -> Result<Vec<u32>, Error> {
+    let mut found: Vec<u32> = Vec::new();
+    let mut room = [0u8; 4096];
+    loop {
+        let request = Request {
+            id: id.as_bytes(),
+            arg: found.last().copied().unwrap_or(0).into(),
+            out: &mut room,
+            ..Request::default()
+        };
+        let used = call(CONTAINER_PROCESSES, request).into_result()?;
+        if used == 0 {
+            return Ok(found);
+        }
+        let bytes = room.get(..used).ok_or_else(Error::malformed)?;
+        let numbers = bytes.chunks_exact(size_of::<u32>());
+        found.extend(numbers.map(|n| {
+            n.iter()
+                .rev()
+                .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
+        }));
+    }
+}
+
+/// Waits until other than `seen` processes of the container `id` have been killed for want of
+/// memory, or it is stopped, however many signals come meanwhile.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn events(id: &str, seen: u64) -> Result<EventsRecord, Error> {
+    loop {
+        let mut record = EventsRecord::default();
+        let request = Request {
+            id: id.as_bytes(),
+            arg: seen,
+            out: record.as_mut_bytes(),
+            ..Request::default()
+        };
+        match call(CONTAINER_EVENTS, request).into_result() {
+            Err(error) if error.errno == Errno::INTR => {}
+            result => return result.map(|_| record),
+        }
+    }
 }
 
 /// What create, start and delete of a container with this configuration would do, and every value

@@ -14,11 +14,11 @@ pub struct Request<'a> {
     pub flags: u64,
     /// The container's id.
     pub id: &'a [u8],
-    /// CREATE, PLAN: the configuration text.
+    /// CREATE, PLAN, UPDATE: the configuration text.
     pub config: &'a [u8],
     /// Where results go.
     pub out: &'a mut [u8],
-    /// KILL: the signal's number.
+    /// KILL: the signal's number. PROCESSES, EVENTS: see there.
     pub arg: u64,
     /// CREATE: the bundle directory.
     pub bundle: Option<BorrowedFd<'a>>,

@@ -19,10 +19,11 @@ pub(super) const CREATE: &[Section] = &[
     |p, i| p.hook_supported(HookKind::Poststart, i),
     |p, i| p.hook_supported(HookKind::Poststop, i),
     |p, _| p.once(Step::ResolveRoot),
+    // It pays for everything that follows.
+    |p, _| p.cgroup(),
     |p, _| p.mount_namespace(),
     |p, i| p.namespace(i),
     |p, _| p.settings_of_namespaces(),
-    |p, _| p.cgroup(),
     |p, _| p.swap(),
     |p, i| p.cgroup_device(i),
     |p, i| p.hugepage_limit(i),

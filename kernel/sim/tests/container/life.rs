@@ -108,7 +108,7 @@ fn what_cannot_be_enforced_is_refused_by_name() {
     let mut sim = system();
     let before = count(&sim);
     for (line, named) in [
-        ("memory_reservation=1048576", "memory_reservation"),
+        ("memory_swappiness=5", "memory_swappiness"),
         ("root_path=nowhere", "root_path"),
         ("mount=/data:bind:/no/such/dir:rbind", "/no/such/dir"),
         ("mount=/1/x:tmpfs:tmpfs", "/1/x"),

@@ -7,4 +7,5 @@ mod configuration;
 mod life;
 mod system;
 mod transaction;
+mod update;
 mod verbs;

@@ -148,6 +148,10 @@ pub enum Verb {
     Explain,
     Start,
     Kill,
+    Pause,
+    Resume,
+    /// To the limits that the configuration is.
+    Update,
     Delete,
     ForceDelete,
 }
@@ -155,6 +159,7 @@ pub enum Verb {
 /// A call about the container "c" that is made again for as long as it waits.
 pub struct Caller {
     pub task: TaskId,
+    id: &'static str,
     verb: Verb,
     config: String,
     resume: Option<Resume>,
@@ -165,6 +170,7 @@ impl Caller {
     pub fn new(task: TaskId, verb: Verb, config: &str) -> Caller {
         Caller {
             task,
+            id: "c",
             verb,
             config: config.into(),
             resume: None,
@@ -217,7 +223,7 @@ impl Caller {
     fn handler(&self, k: &mut Kernel, cx: &mut Cx) -> Result<String, Trouble> {
         let text = Text::Here(self.config.as_bytes());
         let request = Create {
-            id: "c",
+            id: self.id,
             bundle_fd: 0,
             config: text,
         };
@@ -228,10 +234,13 @@ impl Caller {
             (Verb::Explain, _) => {
                 container::explain(k, cx, &request.config, (0, 0)).map(|n| n.to_string())
             }
-            (Verb::Start, None) => container::start(k, cx, "c").map(nothing),
+            (Verb::Start, None) => container::start(k, cx, self.id).map(nothing),
             (Verb::Start, Some(resume)) => container::start_go_on(k, cx, resume).map(nothing),
-            (Verb::Kill, _) => container::kill(k, "c", 9).map(nothing),
-            (_, None) => container::delete(k, cx, "c", force),
+            (Verb::Pause, _) => container::pause(k, self.id).map(nothing),
+            (Verb::Resume, _) => container::resume(k, self.id).map(nothing),
+            (Verb::Update, _) => container::update(k, cx, self.id, &text).map(nothing),
+            (Verb::Kill, _) => container::kill(k, self.id, 9).map(nothing),
+            (_, None) => container::delete(k, cx, self.id, force),
             (_, Some(resume)) => container::delete_go_on(k, cx, resume, force),
         }
     }
@@ -255,6 +264,17 @@ pub fn call(sim: &mut Sim, verb: Verb, config: &str) -> Result<String, String> {
 
 pub fn create(sim: &mut Sim, config: &str) -> Result<u64, String> {
     call(sim, Verb::Create, config).map(|pid| pid.parse().unwrap())
+}
+
+/// Under another id than "c".
+pub fn create_as(sim: &mut Sim, id: &'static str, config: &str) -> Result<String, String> {
+    let caller = Caller::new(init(sim), Verb::Create, config);
+    Caller { id, ..caller }.finish(sim)
+}
+
+pub fn delete_as(sim: &mut Sim, id: &'static str) -> Result<String, String> {
+    let caller = Caller::new(init(sim), Verb::ForceDelete, "");
+    Caller { id, ..caller }.finish(sim)
 }
 
 pub fn start(sim: &mut Sim) -> Result<(), String> {

@@ -113,6 +113,9 @@ fn whoever_does_whatever_nothing_is_left() {
             "in progress",
             "cannot start",
             "cannot delete",
+            "cannot pause",
+            "cannot resume",
+            "paused",
             "not running",
             "container is gone",
             "process was killed",
@@ -133,6 +136,8 @@ fn any_verb(seed: &mut u64) -> Verb {
         Verb::Create,
         Verb::Start,
         Verb::Kill,
+        Verb::Pause,
+        Verb::Resume,
         Verb::Delete,
         Verb::ForceDelete,
     ];
