@@ -24,10 +24,10 @@ pub fn oom_kill(k: &mut Kernel, m: &mut dyn Machine, group: GroupId) -> bool {
     };
     log::warn!(target: "memory", "all of {together:?} are killed with it");
     k.groups.happened(together, Happened::OomGroupKill);
-    let all: Vec<ProcessId> = (k.tasks.processes.iter())
-        .filter(|(_, process)| is_in(k, process, together) && !is_spared(process))
-        .map(|(id, _)| id)
-        .collect();
+    let mut all: Vec<ProcessId> = members(k, together).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.retain(|id| (k.tasks.processes.get(*id)).is_some_and(|process| !is_spared(process)));
     for id in all {
         end(k, m, id, group);
     }
@@ -73,11 +73,9 @@ pub fn set_max(k: &mut Kernel, cx: &mut Cx, group: GroupId, bytes: u64) -> Resul
 fn victim(k: &Kernel, group: GroupId) -> Option<(ProcessId, i64)> {
     let mut worst = None;
     let most = pages_for(k, group);
-    for (id, process) in k.tasks.processes.iter() {
-        if !is_in(k, process, group) {
-            continue;
-        }
-        if let Some(points) = points(k, process, most) {
+    for id in members(k, group) {
+        let points = (k.tasks.processes.get(id)).and_then(|process| points(k, process, most));
+        if let Some(points) = points {
             if worst.is_none_or(|(_, most)| points > most) {
                 worst = Some((id, points));
             }
@@ -86,13 +84,18 @@ fn victim(k: &Kernel, group: GroupId) -> Option<(ProcessId, i64)> {
     worst
 }
 
-/// Whether a process may be killed for a group's memory.
-fn is_in(k: &Kernel, process: &Process, group: GroupId) -> bool {
-    let system_init = process.init_of.is_some() && process.container.is_none();
-    let mut tasks = process.threads.iter().filter_map(|t| k.tasks.tasks.get(*t));
-    process.ending.is_none()
-        && !system_init
-        && tasks.any(|task| k.groups.within(task.group.key(), group))
+/// The processes in a group or below it that may be killed for its memory, each once a thread.
+fn members(k: &Kernel, top: GroupId) -> impl Iterator<Item = ProcessId> {
+    let groups = core::iter::successors(Some(top), move |at| k.groups.next_below(top, *at));
+    let tasks = groups.flat_map(|group| k.groups.tasks(group, None));
+    let processes = tasks.filter_map(|task| Some(k.tasks.tasks.get(task)?.process));
+    processes.filter(|id| {
+        let process = k.tasks.processes.get(*id);
+        process.is_some_and(|process| {
+            let system_init = process.init_of.is_some() && process.container.is_none();
+            process.ending.is_none() && !system_init
+        })
+    })
 }
 
 /// Whether it is never killed for memory.
