@@ -24,7 +24,12 @@ pub fn may_add(fs: &Fs, access: &Access, dir: InodeId) -> Result<(), Errno> {
         return Err(Errno::ENOENT);
     }
     inode.permit(access, 3)?;
-    match fs.supers.get(inode.sb).map(|sb| sb.kind) {
+    lets_names_come(fs, inode.sb)
+}
+
+/// EPERM in a file system that alone decides what is in it (devpts, mqueue).
+pub(super) fn lets_names_come(fs: &Fs, sb: SuperId) -> Result<(), Errno> {
+    match fs.supers.get(sb).map(|sb| sb.kind) {
         Some(SuperKind::Devpts(_) | SuperKind::Mqueue(_)) => Err(Errno::EPERM),
         _ => Ok(()),
     }

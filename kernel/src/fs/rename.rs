@@ -1,6 +1,6 @@
 //! Renaming (rename(2)): one step, or nothing.
 
-use super::dir::{drop_link, find, may_add, may_remove};
+use super::dir::{drop_link, find, lets_names_come, may_add, may_remove};
 use super::inode::{self, Device, Name, What, entry_cost};
 use super::{Actor, Fs, InodeId, Store};
 use crate::cgroup::Charge;
@@ -174,6 +174,7 @@ fn check_permissions(
         None => may_add(fs, access, to.dir)?,
         Some(target) => {
             may_remove(fs, access, to.dir, target)?;
+            lets_names_come(fs, moved.sb)?;
             let old = fs.inode(target)?;
             if mode == Mode::Replace {
                 match (moved.is_dir(), old.is_dir()) {

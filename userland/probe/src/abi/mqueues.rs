@@ -466,6 +466,8 @@ fn mounted() -> Verdict {
         )?;
         let rename = fs::rename(&path, directory.join("new"));
         same("rename", perm(rename), refused)?;
+        let onto = fs::rename(&path, directory.join("made"));
+        same("rename onto another", perm(onto), refused)?;
         fs::remove_file(&path).told("unlink")?;
         fails(
             "gone",
