@@ -109,7 +109,7 @@ pub fn pages_for(k: &Kernel, group: GroupId) -> u64 {
     (k.groups.limits(group).memory / PAGE).min(k.frames.total() as u64)
 }
 
-/// How much a process deserves to be killed ([`badness`]) when there could be `most` pages. `None`
+/// How much a process deserves to be killed (`badness`) when there could be `most` pages. `None`
 /// for who is spared or has no memory.
 pub fn points(k: &Kernel, process: &Process, most: u64) -> Option<i64> {
     if is_spared(process) {
