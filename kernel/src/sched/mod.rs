@@ -11,7 +11,7 @@
 //! more ([`tree::enter`]): the least virtual time with a bounded credit for sleepers makes a shell
 //! answer beside busy loops, needs one ordered map a group and no deadlines besides.
 //!
-//! What the running task uses is added up where it is used ([`Sched::spent`]), and goes to the
+//! What the running task uses is added up where it is used (`Sched::spent`), and goes to the
 //! groups and the virtual times only when somebody decides or asks ([`account::settle`]): a trap
 //! that changes nothing costs nothing here.
 

@@ -184,7 +184,7 @@ pub fn write(k: &mut Kernel, cx: &mut Cx, node: ViewNode, bytes: &[u8]) -> Resul
 /// Writes to an open file of a view: what is checked may be who opened it.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_open(k: &mut Kernel, cx: &mut Cx, file: FileId, bytes: &[u8]) -> Result<usize, Stop> {
     let FileKind::View(of) = &mut k.fs.file_mut(file)?.kind else {
         return Err(Errno::EBADF.into());

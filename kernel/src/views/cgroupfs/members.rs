@@ -172,7 +172,7 @@ fn may_move(
 /// Whether a task may make another in a group (clone(2), CLONE_INTO_CGROUP).
 ///
 /// # Errors
-/// As [`may_move`]; EOPNOTSUPP for a thread in another domain than its process.
+/// As `may_move`; EOPNOTSUPP for a thread in another domain than its process.
 pub fn may_fork_into(k: &Kernel, by: TaskId, to: GroupId, thread: bool) -> Result<(), Errno> {
     let task = k.tasks.task(by)?;
     let (who, from) = (crate::task::cred::access(&task.cred), task.group.key());

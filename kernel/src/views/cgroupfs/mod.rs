@@ -1,6 +1,6 @@
 //! cgroup2: control groups as directories (cgroups(7), cgroup v2).
 //!
-//! A node's `object` is the group, its `kind` the number of a file in the tables of [`table`], or 0
+//! A node's `object` is the group, its `kind` the number of a file in the tables of `table`, or 0
 //! for the directory. There is one instance, whichever group its mounts show at their root.
 
 mod change;
