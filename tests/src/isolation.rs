@@ -10,7 +10,7 @@ pub fn cases() -> Vec<Case> {
             name: "isolation_of_ipc",
             run: |door| {
                 let script = "cd /tmp; \
-                with() { mkdir -p $1; sed \"s,IPC,$2,; s/VERB/$3/\" /bundles/ipc/config.kv >$1/config.kv; }; \
+                with() { mkdir -p $1; sed \"s,namespace=ipc,namespace=$2,; s/VERB/$3/\" /bundles/ipc/config.kv >$1/config.kv; }; \
                 probe ipc make 7; with own ipc find; oci run -b own c; \
                 with all ipc find; sed -i /namespace=ipc/d all/config.kv; oci run -b all c; \
                 with holder ipc hold; oci create -b holder holder; oci start holder; \

@@ -107,7 +107,7 @@ fn script(door: &Door, script: &str, expected: &str) -> Result<(), Failure> {
             "/bin/sh",
             "-c",
             &format!(
-                "cd /sys/fs/cgroup && echo +memory +pids >cgroup.subtree_control && mkdir m n m/c || exit 1; \
+                "cd /sys/fs/cgroup && echo +memory +pids >cgroup.subtree_control && mkdir -p $PWD/m/c $PWD/n || exit 1; \
                  printf '%s\\n' '#!/bin/sh' 'echo $$ >$1/cgroup.procs; shift; exec \"$@\"' >/tmp/into; chmod +x /tmp/into; \
                  {script}; rmdir m/c m n; rm /tmp/into"
             ),

@@ -10,10 +10,10 @@ use crate::fs::dir;
 use crate::fs::inode::{Device, What};
 use crate::fs::rename::{self, At, Mode};
 use crate::fs::stat::decode_dev;
-use crate::fs::walk::{Last, Parent, WalkFlags};
-use crate::fs::{InodeId, Pos, Time, ViewNode};
+use crate::fs::walk::{Last, Parent, Views, WalkFlags};
+use crate::fs::{InodeId, Node, Pos, Time, ViewNode};
 use crate::task::files;
-use crate::views::cgroupfs;
+use crate::views::{Source, cgroupfs};
 use crate::{Cx, Kernel};
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
@@ -44,6 +44,11 @@ pub(super) fn new_name(k: &Kernel, parent: Parent, dir: bool) -> Result<(InodeId
     let Last::Name(name) = parent.last else {
         return Err(Errno::EEXIST);
     };
+    if let Node::View(dir) = parent.dir.node {
+        if Source::of(k).lookup(dir, &name).is_ok() {
+            return Err(Errno::EEXIST);
+        }
+    }
     let above = making(parent.dir, Errno::EPERM)?;
     if k.fs.inode(above)?.dir()?.get(&name).is_some() {
         return Err(Errno::EEXIST);
