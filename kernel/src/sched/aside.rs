@@ -36,33 +36,24 @@ impl Aside {
     }
 }
 
-fn memory_of(k: &Kernel, task: TaskId) -> Option<MmId> {
-    let mm = k.tasks.tasks.get(task)?.mm.as_ref()?;
-    Some(mm.key())
-}
-
 /// Puts a task aside that was in a queue.
 pub(super) fn put(k: &mut Kernel, task: TaskId) {
-    let Some(mm) = memory_of(k, task) else {
+    let Some(here) = k.tasks.tasks.get_mut(task) else {
         return;
     };
-    k.sched.aside.by_memory.insert((mm, task));
-    if let Some(task) = k.tasks.tasks.get_mut(task) {
-        task.share.aside = true;
+    here.share.aside = here.mm.as_ref().map(|mm| mm.key());
+    if let Some(mm) = here.share.aside {
+        k.sched.aside.by_memory.insert((mm, task));
     }
 }
 
-/// Takes a task away from here; whether it was here.
+/// Takes a task away from here; whether it was here. One that ends has no memory any more.
 pub(super) fn withdraw(k: &mut Kernel, task: TaskId) -> bool {
-    let Some(mm) = memory_of(k, task) else {
+    let share = k.tasks.tasks.get_mut(task).map(|t| &mut t.share);
+    let Some(mm) = share.and_then(|share| share.aside.take()) else {
         return false;
     };
-    if !k.sched.aside.by_memory.remove(&(mm, task)) {
-        return false;
-    }
-    if let Some(task) = k.tasks.tasks.get_mut(task) {
-        task.share.aside = false;
-    }
+    k.sched.aside.by_memory.remove(&(mm, task));
     k.sched.waiting = k.sched.waiting.saturating_sub(1);
     true
 }
@@ -81,9 +72,9 @@ pub fn bring_back(k: &mut Kernel) {
             return;
         };
         match k.sched.aside.first_of(mm) {
+            Some(task) if withdraw(k, task) => tree::enter(k, task),
             Some(task) => {
-                withdraw(k, task);
-                tree::enter(k, task);
+                k.sched.aside.by_memory.remove(&(mm, task));
             }
             None => {
                 k.sched.aside.free.remove(&mm);

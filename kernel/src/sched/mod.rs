@@ -26,6 +26,7 @@ pub mod tree;
 
 use crate::cgroup::GroupId;
 use crate::cgroup::cpu::{Entity, Times};
+use crate::mm::MmId;
 use crate::task::TaskId;
 use alloc::collections::BTreeSet;
 
@@ -45,8 +46,8 @@ pub struct Share {
     pub entity: Entity,
     /// It has a signal to end by, and gets the CPU for that whatever its group may.
     pub doomed: bool,
-    /// It waits until its memory is as it should be ([`aside`]).
-    pub aside: bool,
+    /// It waits until this memory of its is as it should be ([`aside`]).
+    pub aside: Option<MmId>,
     /// Since when it waits for the CPU.
     since: u64,
 }

@@ -302,7 +302,7 @@ pub(super) fn change_home(k: &mut Kernel, task: TaskId, change: impl FnOnce(&mut
     let before = home_of(k, task);
     let runs = k.sched.current == Some(task);
     let share = k.tasks.tasks.get(task).map(|t| t.share);
-    let waits = share.is_some_and(|s| s.entity.ticket.is_some() || s.aside);
+    let waits = share.is_some_and(|s| s.entity.ticket.is_some() || s.aside.is_some());
     settle(k);
     if runs {
         step_down(k, false);

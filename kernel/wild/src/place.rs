@@ -34,9 +34,9 @@ pub const CODE_BYTES: &[u8] =
 pub(crate) const SCRATCH: u64 = BASE;
 const TEXTS_AT: u64 = BASE + 0x1000;
 const RECORDS_AT: u64 = BASE + 0x2000;
-pub(crate) const CONFIGS: u64 = BASE + 0x6000;
-pub(crate) const ENDLESS: u64 = BASE + 0x7000;
-pub(crate) const BYTES: u64 = BASE + 0x9000;
+pub(crate) const CONFIGS: u64 = BASE + 0x7000;
+pub(crate) const ENDLESS: u64 = BASE + 0x8000;
+pub(crate) const BYTES: u64 = BASE + 0xa000;
 
 /// Bytes that a text, a record and a configuration have to themselves.
 const TEXT: u64 = 64;
