@@ -32,7 +32,7 @@ impl Step {
     fn cost(self) -> u32 {
         match self {
             Step::Area => 4_000,
-            Step::Page => 700,
+            Step::Page => 500,
             Step::Fill => 6_000,
             Step::Chunk => 3_000,
         }
