@@ -70,10 +70,12 @@ pub(super) fn create_task(
 /// The container's first task.
 ///
 /// # Errors
-/// ESRCH when it has ended.
+/// ESRCH when it has ended, or is killed and only waits for the CPU to end.
 pub(super) fn init_task(k: &Kernel, id: ContainerId) -> Result<TaskId, Trouble> {
     let task = k.containers.get(id).and_then(|c| c.init_task);
-    task.ok_or_else(|| Trouble::refused(Errno::ESRCH, "the container's process was killed"))
+    let lives = |task: &TaskId| k.tasks.tasks.get(*task).is_some_and(|t| !t.share.doomed);
+    task.filter(lives)
+        .ok_or_else(|| Trouble::refused(Errno::ESRCH, "the container's process was killed"))
 }
 
 /// Namespaces and directories held for a process that is to be made.
