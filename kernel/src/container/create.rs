@@ -3,8 +3,8 @@
 use super::draft::{self, Text};
 use super::life::{self, Life};
 use super::steps::{Made, Token, Undo};
-use super::{Container, ContainerId, Trouble, drive, hook, program, record};
-use crate::arena::{Arena, Held};
+use super::{Container, ContainerId, Trouble, drive, find, hook, program, record};
+use crate::arena::{Arena, Held, Key};
 use crate::cgroup::{Charge, GroupId};
 use crate::error::Errno;
 use crate::fs::{HeldPos, Pos};
@@ -149,7 +149,10 @@ impl From<Problem> for Trouble {
 /// failed; nothing is left behind then (E-1). Waits for its turns, and while hooks run.
 pub fn create(k: &mut Kernel, cx: &mut Cx, request: Create) -> Result<u64, Trouble> {
     match cx.resume {
-        None => _ = free_name(k, request.id)?,
+        None => match find(k, request.id) {
+            Ok(id) if drive::is_own(k, cx.task, id, Verb::MarkCreated) => return go_on(k, cx, id),
+            _ => _ = free_name(k, request.id)?,
+        },
         Some(_) if draft::is_under_way(k, cx.task) => {}
         Some(resume) => return go_on(k, cx, drive::id_of(resume)),
     }
@@ -253,7 +256,7 @@ fn insert(k: &mut Kernel, cx: &mut Cx, config: Box<OciConfig>, prepared: Prepare
     let held = k.containers.arena.insert(container, prepared.charge);
     let id = held.key();
     k.containers.by_name.insert(prepared.name, held);
-    k.containers.callers.insert(cx.task, id);
+    k.containers.callers.insert((cx.task, id));
     id
 }
 
@@ -274,9 +277,15 @@ pub(super) fn refusal(refusal: Refusal) -> Trouble {
 /// signal to the creator aborts it), a delete goes on; either without it, as queued work.
 pub fn caller_ended(k: &mut Kernel, task: TaskId) {
     draft::abandon(k, task);
-    let Some(id) = k.containers.callers.remove(&task) else {
-        return;
-    };
+    let of_task = (task, Key::new(0, 0))..=(task, Key::new(u32::MAX, u32::MAX));
+    while let Some((_, id)) = k.containers.callers.range(of_task.clone()).next().copied() {
+        k.containers.callers.remove(&(task, id));
+        left_alone(k, id);
+    }
+}
+
+/// Nobody calls for the operation on a container any more.
+fn left_alone(k: &mut Kernel, id: ContainerId) {
     let Some(container) = k.containers.get_mut(id) else {
         return;
     };

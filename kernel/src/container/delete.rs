@@ -42,8 +42,7 @@ pub fn delete_go_on(
     force: bool,
 ) -> Result<String, Trouble> {
     let id = drive::id_of(resume);
-    match k.containers.get(id).map(|c| c.work.as_deref()) {
-        Some(Some(work)) if work.caller == Some(cx.task) => go_on(k, cx, id),
+    match k.containers.get(id) {
         Some(_) => found(k, cx, id, force),
         // Somebody else was faster; a new container of that name is none of ours.
         None => Ok(String::new()),
@@ -51,6 +50,9 @@ pub fn delete_go_on(
 }
 
 fn found(k: &mut Kernel, cx: &mut Cx, id: ContainerId, force: bool) -> Result<String, Trouble> {
+    if drive::is_own(k, cx.task, id, Verb::Delete) {
+        return go_on(k, cx, id);
+    }
     let container = k.containers.get_mut(id).ok_or(Errno::ENOENT)?;
     let alive = matches!(container.life.state(), State::Created | State::Running);
     match container.work.as_mut() {
@@ -104,7 +106,7 @@ fn begin(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Result<String, Trouble
     if let Some(container) = k.containers.get_mut(id) {
         container.work = Some(Box::new(work));
     }
-    k.containers.callers.insert(cx.task, id);
+    k.containers.callers.insert((cx.task, id));
     go_on(k, cx, id)
 }
 

@@ -12,7 +12,7 @@ use crate::work::Job;
 use crate::{Cx, Kernel};
 use alloc::boxed::Box;
 use alloc::string::String;
-use berth_oci::{Failure, Next, OciLifecycleState as State, Outcome, Warning};
+use berth_oci::{Failure, Next, OciLifecycleState as State, Outcome, Verb, Warning};
 
 /// How far an operation came.
 pub(super) enum Driven {
@@ -92,7 +92,7 @@ pub(super) fn drive(k: &mut Kernel, cx: &mut Cx, id: ContainerId) -> Driven {
 fn finish(k: &mut Kernel, id: ContainerId, mut work: Box<Work>) -> String {
     keep(k, id, &mut work);
     if let Some(caller) = work.caller {
-        k.containers.callers.remove(&caller);
+        k.containers.callers.remove(&(caller, id));
     }
     let mut warnings = String::new();
     for Warning { error, .. } in work.operation.take_warnings() {
@@ -265,6 +265,13 @@ pub(super) fn release_runtime(k: &mut Kernel, runtime: Runtime) {
     fs::release_pos(k, runtime.bundle);
     crate::ns::release_set(k, runtime.ns);
     k.groups.release(runtime.group);
+}
+
+/// Whether it is `task` whose operation on a container this is: its call was made again behind a
+/// signal's handler, and remembers nothing.
+pub(super) fn is_own(k: &Kernel, task: TaskId, id: ContainerId, verb: Verb) -> bool {
+    let work = k.containers.get(id).and_then(|c| c.work.as_ref());
+    work.is_some_and(|work| work.caller == Some(task) && work.verb == verb)
 }
 
 /// What a waiting call remembers of its container.

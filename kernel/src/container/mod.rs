@@ -92,8 +92,9 @@ pub struct Containers {
     groups: BTreeMap<GroupId, ContainerId>,
     /// Groups that were made for containers, theirs and those above, until they are removed.
     made_groups: BTreeSet<GroupId>,
-    /// Tasks in the middle of an operation.
-    callers: BTreeMap<TaskId, ContainerId>,
+    /// Tasks in the middle of operations: of one, unless a signal's handler did not go back to its
+    /// call.
+    callers: BTreeSet<(TaskId, ContainerId)>,
     /// Tasks whose configuration is on its way in.
     drafts: BTreeMap<TaskId, draft::Draft>,
     /// Hooks that run, by job number.

@@ -17,6 +17,9 @@ use berth_oci::{Verb, plan_start};
 /// stopped and deleted (lifecycle steps 7 and 9). Waits while hooks run.
 pub fn start(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<(), Trouble> {
     let id = find(k, id)?;
+    if drive::is_own(k, cx.task, id, Verb::Start) {
+        return go_on(k, cx, id);
+    }
     life::check(k, id, Verb::Start)?;
     if pause::is_paused(k, id) {
         let text = "cannot start a container in the paused state";
@@ -42,7 +45,7 @@ pub fn start(k: &mut Kernel, cx: &mut Cx, id: &str) -> Result<(), Trouble> {
     if let Some(container) = k.containers.get_mut(id) {
         container.work = Some(Box::new(work));
     }
-    k.containers.callers.insert(cx.task, id);
+    k.containers.callers.insert((cx.task, id));
     go_on(k, cx, id)
 }
 

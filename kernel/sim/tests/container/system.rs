@@ -5,7 +5,7 @@ use berth_kernel::container::{self, Create, Text, Trouble};
 use berth_kernel::error::Stop;
 use berth_kernel::machine::{Trap, UserRegs};
 use berth_kernel::task::{ProcessId, TaskId};
-use berth_kernel::wait::Resume;
+use berth_kernel::wait::{Restart, Resume};
 use berth_kernel::{Cx, Kernel, audit};
 use berth_sim::{Arg, Config, End, Reg, Script, Sim};
 
@@ -159,11 +159,14 @@ pub enum Verb {
 /// A call about the container "c" that is made again for as long as it waits.
 pub struct Caller {
     pub task: TaskId,
-    id: &'static str,
+    pub id: &'static str,
     verb: Verb,
     config: String,
     resume: Option<Resume>,
     yields: bool,
+    restart: Option<Restart>,
+    /// Signals' handlers run whenever it waits and they may: then it remembers nothing.
+    pub interrupted: bool,
 }
 
 impl Caller {
@@ -175,7 +178,15 @@ impl Caller {
             config: config.into(),
             resume: None,
             yields: false,
+            restart: None,
+            interrupted: false,
         }
+    }
+
+    /// Whether it waits with more than its configuration: signals may interrupt it.
+    pub fn is_interruptible(&self) -> bool {
+        self.restart
+            .is_some_and(|restart| restart != Restart::Killable)
     }
 
     /// Whether it only gave others their turn.
@@ -191,7 +202,9 @@ impl Caller {
                 Err(Trouble::Refused { text, .. }) => return Some(Err(text)),
                 Err(Trouble::Stop(Stop::Wait(pending))) => {
                     self.yields = pending.turn || pending.resume.deadline.is_some();
-                    self.resume = Some(pending.resume);
+                    self.restart = Some(pending.restart);
+                    let forgets = self.interrupted && self.is_interruptible();
+                    self.resume = Some(pending.resume).filter(|_| !forgets);
                     return None;
                 }
                 Err(Trouble::Stop(Stop::Errno(errno))) => return Some(Err(errno.name().into())),

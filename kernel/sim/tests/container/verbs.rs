@@ -2,7 +2,7 @@
 
 use crate::system::*;
 use berth_kernel::arena::forgive;
-use berth_kernel::task::TaskId;
+use berth_kernel::task::{TaskId, exit};
 use berth_sim::Sim;
 
 /// Callers at once.
@@ -142,4 +142,45 @@ fn any_verb(seed: &mut u64) -> Verb {
         Verb::ForceDelete,
     ];
     verbs[random(seed, verbs.len())]
+}
+
+/// A handler of a signal takes what a waiting call remembers with it: the call is made again, and
+/// its operation is still its own.
+#[test]
+fn a_call_made_again_behind_a_handler_goes_on() {
+    let mut sim = system_with(CALLERS - 1);
+    let before = count(&sim);
+    let task = tasks(&sim)[1];
+    for verb in [Verb::Create, Verb::Start, Verb::Delete] {
+        let mut caller = Caller::new(task, verb, CONFIG);
+        caller.interrupted = true;
+        let result = caller.finish(&mut sim);
+        assert!(result.is_ok(), "{verb:?}: {result:?}");
+        if verb == Verb::Start {
+            ended(&mut sim).unwrap();
+        }
+    }
+    lives(&mut sim, before, "all three");
+    forgive(sim.kernel);
+}
+
+/// A handler that does not go back to the call leaves its operation in progress; there can be
+/// several of one task. All of them end with it.
+#[test]
+fn all_operations_that_a_task_left_end_with_it() {
+    let mut sim = system_with(CALLERS - 1);
+    let task = tasks(&sim)[1];
+    for id in ["c", "d", "e"] {
+        let mut caller = Caller::new(task, Verb::Create, CONFIG);
+        caller.id = id;
+        while !caller.is_interruptible() {
+            assert_eq!(caller.turn(&mut sim), None, "{id} waits");
+        }
+    }
+    assert_eq!(count(&sim).containers, 3);
+    let process = sim.kernel.tasks.process_of(task).unwrap().0;
+    exit::kill_now(&mut sim.kernel, &mut sim.machine, process);
+    settle(&mut sim);
+    assert_eq!(count(&sim).containers, 0);
+    forgive(sim.kernel);
 }
